@@ -1,0 +1,75 @@
+"""A trained de-identification model: notes in, the same notes with predicted, scored spans out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stages.ner import windows
+from stages.shared import tags
+from stages.shared.errors import UserError
+from stages.shared.notes import Note, batched
+from stages.shared.outputs import read_json
+
+# How a folder's model reads notes; written by ner_train beside the weights.
+SETTINGS = "windows.json"
+# Notes in memory at once, and subwords a forward pass: chosen for speed, no effect on the result beyond rounding.
+NOTES, TOKENS = 64, 8192
+
+
+class Tagger:
+    """A token-classification model with the windows it was trained on and constrained decoding."""
+
+    def __init__(self, model, tokenizer, length: int, overlap: int, precision: str = "fp32"):
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.length, self.overlap, self.precision = length, overlap, precision
+        self.names = [model.config.id2label[number] for number in range(model.config.num_labels)]
+
+    @classmethod
+    def load(cls, folder: str | Path, precision: str = "fp32") -> "Tagger":
+        """The model in `folder`, on the device that DEIDSYNTH_DEVICE names (default: a GPU where there is one)."""
+        from stages.shared import models
+
+        if not (Path(folder) / SETTINGS).is_file():
+            raise UserError(f"{folder}: no model trained by ner_train here; run `dvc repro` to make it")
+        settings = read_json(Path(folder) / SETTINGS)
+        model, tokenizer = models.load_tagger(folder)
+        return cls(model, tokenizer, settings["length"], settings["overlap"], precision)
+
+    def tag(self, notes: Iterable[Note], outside_bias: float = 0.0) -> Iterator[Note]:
+        """The same notes in the same order with predicted spans, each scored by its least certain word."""
+        for run in batched(notes, NOTES):
+            edges, log_probs = self.log_probs(run)
+            lengths = np.array([len(word_edges) for word_edges in edges])
+            tag_ids = tags.viterbi(log_probs, lengths, outside_bias)
+            chosen = np.exp(np.take_along_axis(log_probs, tag_ids[..., None], axis=2))[..., 0]
+            for number, note in enumerate(run):
+                size = lengths[number]
+                spans = tags.decode(tag_ids[number, :size], edges[number], self.names, chosen[number, :size])
+                yield replace(note, spans=spans)
+
+    def log_probs(self, run: list[Note]) -> tuple[list[list[tuple[int, int]]], np.ndarray]:
+        """Words of each note, and their log-probabilities (notes, words, tags), zero after a note's last word."""
+        import torch
+
+        cut = windows.cut(run, self.tokenizer, self.length, self.overlap)
+        longest = max((len(word_edges) for word_edges in cut.edges), default=0)
+        result = np.zeros((len(run), longest, len(self.names)), dtype=np.float32)
+        pad = self.tokenizer.pad_token_id
+        device = self.model.device
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with torch.inference_mode(), autocast:
+            for batch in windows.batches(cut.windows, TOKENS):
+                width = len(batch[-1].input_ids)
+                ids = torch.full((len(batch), width), pad)
+                mask = torch.zeros((len(batch), width), dtype=torch.long)
+                for row, window in enumerate(batch):
+                    ids[row, : len(window.input_ids)] = torch.tensor(window.input_ids)
+                    mask[row, : len(window.input_ids)] = 1
+                logits = self.model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+                scores = logits.float().log_softmax(dim=-1).cpu().numpy()
+                for row, window in enumerate(batch):
+                    result[window.note, window.words] = scores[row, window.positions]
+        return cut.edges, result

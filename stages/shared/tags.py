@@ -1,0 +1,101 @@
+"""Spans of characters <-> BIO tags of words, and decoding that can only give valid BIO.
+
+Tags and predictions are made on words, not subwords: one missed subword cannot break a name in two.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from stages.shared.notes import Span
+
+# A run of letters (with their combining marks), a run of digits, or one other visible character: PII often
+# ends inside what white space delimits ("28036-Madrid", "a@b.es").
+WORD = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*)+|\d+|[^\w\s]|_")
+
+
+def words(text: str) -> list[tuple[int, int]]:
+    """(start, end) of every word of `text`, in order; together they cover all but white space."""
+    return [match.span() for match in WORD.finditer(text)]
+
+
+def tag_names(labels: Iterable[str]) -> list[str]:
+    """O, then B- and I- of each label in alphabetical order: the order of a model's outputs."""
+    return ["O", *(f"{prefix}-{label}" for label in sorted(set(labels)) for prefix in "BI")]
+
+
+def encode(spans: Sequence[Span], word_edges: Sequence[tuple[int, int]]) -> list[str]:
+    """One BIO tag per word: a word that a span touches belongs to it, its first word is B.
+
+    Spans are sorted and do not overlap; a span that ends inside a word claims the whole word (`corpora_check`
+    counts those).
+    """
+    tags = ["O"] * len(word_edges)
+    word = 0
+    for span in spans:
+        while word < len(word_edges) and word_edges[word][1] <= span.start:
+            word += 1
+        prefix = "B"
+        while word < len(word_edges) and word_edges[word][0] < span.end:
+            tags[word] = f"{prefix}-{span.label}"
+            prefix = "I"
+            word += 1
+    return tags
+
+
+def decode(
+    tag_ids: Sequence[int],
+    word_edges: Sequence[tuple[int, int]],
+    names: Sequence[str],
+    confidences: Sequence[float] | None = None,
+) -> tuple[Span, ...]:
+    """Spans of a valid BIO sequence of tag numbers; a span's score is that of its least certain word."""
+    spans: list[Span] = []
+    for position, (tag_id, (start, end)) in enumerate(zip(tag_ids, word_edges, strict=True)):
+        name = names[tag_id]
+        if name == "O":
+            continue
+        score = None if confidences is None else float(confidences[position])
+        if name.startswith("B-"):
+            spans.append(Span(start, end, name[2:], score))
+        else:
+            last = spans.pop()
+            least = None if score is None else min(score, last.score)
+            spans.append(Span(last.start, end, last.label, least))
+    return tuple(spans)
+
+
+def viterbi(log_probs: np.ndarray, lengths: np.ndarray, outside_bias: float = 0.0) -> np.ndarray:
+    """The most probable valid BIO sequence of every note.
+
+    `log_probs` is (notes, words, tags) in the order of `tag_names`, padded after `lengths` words; the result is
+    (notes, words) tag numbers, 0 in the padding. I-x may follow only B-x or I-x; all else is free, so a step costs
+    as much as the number of tags, not its square. `outside_bias` is added to O: below 0 it favours recall.
+    """
+    notes, steps, tags = log_probs.shape
+    result = np.zeros((notes, steps), dtype=np.int64)
+    if steps == 0:
+        return result
+    begin, inside = np.arange(1, tags, 2), np.arange(2, tags, 2)
+    rows = np.arange(notes)
+    back = np.zeros((steps, notes, tags), dtype=np.int32)
+    score = log_probs[:, 0].astype(np.float64)
+    score[:, 0] += outside_bias
+    score[:, inside] = -np.inf
+    for step in range(1, steps):
+        best = score.argmax(axis=1)
+        continued = np.where(score[:, begin] >= score[:, inside], begin, inside)
+        step_score = log_probs[:, step] + score[rows, best][:, None]
+        step_score[:, 0] += outside_bias
+        step_score[:, inside] = log_probs[:, step, inside] + np.maximum(score[:, begin], score[:, inside])
+        back[step] = best[:, None]
+        back[step][:, inside] = continued
+        alive = step < lengths
+        score = np.where(alive[:, None], step_score, score)
+    tag = score.argmax(axis=1)
+    for step in range(steps - 1, -1, -1):
+        alive = step < lengths
+        result[alive, step] = tag[alive]
+        tag = np.where(alive, back[step][rows, tag], tag)
+    return result
