@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from stages.shared.quiet import silence
+
 
 class UserError(Exception):
     """Something a person can mend: the message names the file, the line or key, and the remedy.
@@ -21,11 +23,12 @@ def at(path: str | Path, line: int | None = None) -> str:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a stage's `main` and leave with 0, or with 1 after one message.
+    """Run a stage's `main`, offline and without telemetry, and leave with 0, or with 1 after one message.
 
     A library's exception may quote the data it choked on, so of an unexpected failure only its type and the
     places in the code are printed. `DEIDSYNTH_DEBUG=1` prints everything: for invented notes only.
     """
+    silence()
     try:
         main()
     except UserError as error:

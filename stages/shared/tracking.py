@@ -1,0 +1,209 @@
+"""What happened in a run, for MLflow: numbers, params and report files, never note text or weights.
+
+A crash shows as FAILED. The default store is mlflow.db in the main checkout (DVC_ROOT, also for queued experiments);
+MLFLOW_TRACKING_URI names another. DEIDSYNTH_TRACKING=off switches tracking off.
+"""
+
+import logging
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from stages.shared.errors import UserError
+from stages.shared.quiet import silence
+
+_SQLITE = "sqlite:///"
+# What may be copied to MLflow: reports in the formats that stages write below metrics/.
+_REPORTS = (".csv", ".json")
+
+
+class Run:
+    """An open MLflow run, or with tracking off a run that keeps nothing."""
+
+    def __init__(self, client: Any = None, run_id: str = "") -> None:
+        self._client = client
+        self._id = run_id
+
+    def metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
+        """Log numbers; inner mappings become `outer/inner` names, None is left out.
+
+        Raises TypeError on anything that is not a number: text has no place in MLflow.
+        """
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        numbers = dict(_numbers(values))
+        if self._client and numbers:
+            entries = [Metric(name, value, now, step) for name, value in numbers.items()]
+            for first in range(0, len(entries), 1000):
+                self._client.log_batch(self._id, metrics=entries[first : first + 1000])
+
+    def artifact(self, path: str | Path) -> None:
+        """Attach a report file. Raises ValueError for a private place or a format that is not a report."""
+        path = Path(path)
+        if "data" in path.parts[:1] or path.suffix not in _REPORTS:
+            raise ValueError(f"{path}: only reports ({', '.join(_REPORTS)}) outside data/ may go to MLflow")
+        if self._client:
+            self._client.log_artifact(self._id, str(path))
+
+
+@contextmanager
+def track(
+    experiment: str,
+    cell: str,
+    params: BaseModel | Mapping[str, Any],
+    tags: Mapping[str, Any] | None = None,
+    inputs: Iterable[str | Path] = (),
+) -> Iterator[Run]:
+    """A run named `cell` in `experiment` (the stage's name with a slash), ended as FINISHED or FAILED.
+
+    `tags` are the cell's axes under the names all stages share: corpus, arm, fold, seed. `inputs` are DVC outputs;
+    their md5 of dvc.lock is kept, so that the run is tied to exact data.
+    """
+    if os.environ.get("DEIDSYNTH_TRACKING") == "off":
+        yield Run()
+        return
+    client, experiment_id = _open(tracking_uri(), experiment)
+    _end_killed(client, experiment_id, cell)
+    all_tags = {"mlflow.runName": cell, **_circumstances(), **_md5(inputs), **dict(tags or {})}
+    run_id = client.create_run(experiment_id, tags={k: str(v) for k, v in all_tags.items()}).info.run_id
+    try:
+        client.log_batch(run_id, params=_params(params))
+        yield Run(client, run_id)
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def tracking_uri() -> str:
+    """Address of the store; UserError for one that depends on the working directory."""
+    root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{root / 'mlflow.db'}"
+    if uri.startswith("sqlite:") and not uri.startswith(f"{_SQLITE}/"):
+        raise UserError(
+            f"MLFLOW_TRACKING_URI={uri}: a relative database would be another one in each working directory; "
+            "write sqlite:////absolute/path/mlflow.db or leave it unset"
+        )
+    if "://" not in uri or uri.startswith("file:"):
+        raise UserError(
+            f"MLFLOW_TRACKING_URI={uri}: MLflow no longer writes to plain folders; "
+            "write sqlite:////absolute/path/mlflow.db or leave it unset"
+        )
+    return uri
+
+
+def prepare(uri: str | None = None) -> None:
+    """Create the store if it is not there; takes some 10 seconds once, so `make setup` does it."""
+    _open(uri or tracking_uri(), None)
+
+
+def _open(uri: str, experiment: str | None) -> tuple[Any, str]:
+    """A client and the experiment's id, made under a lock: MLflow's own first use is not safe in parallel."""
+    silence()
+    from filelock import FileLock
+    from mlflow import MlflowClient
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    database = Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    with FileLock(f"{database}.lock", mode=0o600) if database else nullcontext():
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if experiment is None:
+            client.search_experiments(max_results=1)
+            return client, ""
+        known = client.get_experiment_by_name(experiment)
+        if known:
+            return client, known.experiment_id
+        # Without a location of its own an experiment's artifacts go below the working directory of its creator.
+        location = (database.parent / "mlartifacts" / experiment).as_uri() if database else None
+        return client, client.create_experiment(experiment, artifact_location=location)
+
+
+def _end_killed(client: Any, experiment_id: str, cell: str) -> None:
+    """Mark runs of this cell whose process is gone as KILLED; a killed process cannot do it itself."""
+    query = f"attributes.status = 'RUNNING' and tags.host = '{os.uname().nodename}'"
+    for run in client.search_runs([experiment_id], query):
+        process = int(run.data.tags.get("pid", 0))
+        if (
+            run.info.run_name == cell
+            and not Path(f"/proc/{process}").exists()
+            and Path("/proc/self").exists()
+        ):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _circumstances() -> dict[str, str]:
+    """Where and from which code a run comes."""
+    tags = {
+        "mlflow.source.name": getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", None)
+        or "python",
+        "host": os.uname().nodename,
+        "pid": str(os.getpid()),
+        "git.dirty": "yes" if _git("status", "--porcelain", "--untracked-files=no") else "no",
+    }
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    for tag, variable in {
+        "dvc.stage": "DVC_STAGE",
+        "dvc.exp": "DVC_EXP_NAME",
+        "dvc.baseline": "DVC_EXP_BASELINE_REV",
+    }.items():
+        if os.environ.get(variable):
+            tags[tag] = os.environ[variable]
+    return tags
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _md5(inputs: Iterable[str | Path]) -> dict[str, str]:
+    """`input.<path>` tags with the md5 that DVC recorded for the stage that made each input."""
+    paths = [Path(path).as_posix() for path in inputs]
+    if not paths or not Path("dvc.lock").is_file():
+        return {}
+    with open("dvc.lock", encoding="utf-8") as stream:
+        lock = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    known = {
+        out["path"]: out.get("md5", "") for stage in lock["stages"].values() for out in stage.get("outs", [])
+    }
+    return {f"input.{path}": known[path] for path in paths if path in known}
+
+
+def _params(params: BaseModel | Mapping[str, Any]) -> list[Any]:
+    from mlflow.entities import Param
+
+    values = params.model_dump(mode="json") if isinstance(params, BaseModel) else params
+    return [Param(name, str(value)[:6000]) for name, value in _flat(values, ".")]
+
+
+def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in _flat(values, "/"):
+        if value is None:
+            continue
+        if isinstance(value, str) or not math.isfinite(float(value)):
+            raise TypeError(f"metric {name} is not a finite number")
+        yield re.sub(r"[^\w\-. :/]", "_", name), float(value)
+
+
+def _flat(values: Mapping[str, Any], join: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, join, f"{prefix}{name}{join}")
+        else:
+            yield f"{prefix}{name}", value
