@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -38,12 +39,11 @@ class Run:
 
         Raises TypeError on anything that is not a number: text has no place in MLflow.
         """
-        from mlflow.entities import Metric
-        from mlflow.utils.time import get_current_time_millis
-
-        now = get_current_time_millis()
         numbers = dict(_numbers(values))
         if self._client and numbers:
+            from mlflow.entities import Metric
+
+            now = time.time_ns() // 1_000_000
             entries = [Metric(name, value, now, step) for name, value in numbers.items()]
             for first in range(0, len(entries), 1000):
                 self._client.log_batch(self._id, metrics=entries[first : first + 1000])
