@@ -1,0 +1,239 @@
+"""Run a profile from start to end beside the working tree: `make study PROFILE=x`.
+
+A study is params.yaml with profiles/<x>.yaml laid over it, run in a git worktree of the last commit below
+data/.studies/, so that editing code meanwhile changes nothing. It shares this checkout's DVC cache and MLflow store,
+and the pointers of data/raw and data/public. As each cell ends its metrics and time are put into results/<x>/. Killed
+or failed, it continues at the same cell when started again.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts import sections
+from stages.shared.errors import UserError, run
+from stages.shared.outputs import read_json, write_json
+from stages.shared.tracking import tracking_uri
+
+LIBRARIES = ("torch", "transformers", "peft", "dvc", "mlflow", "polars")
+
+
+def main() -> None:
+    """Run the study named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("profile", help="name of a file in profiles/, without .yaml")
+    profile = parser.parse_args().profile
+    file = Path("profiles") / f"{profile}.yaml"
+    if not file.is_file():
+        known = sorted(path.stem for path in file.parent.glob("*.yaml"))
+        raise UserError(f"{file}: no such profile; there are {', '.join(known) or 'none'}")
+    project = worktree(profile)
+    settings = merged(_yaml(project / "params.yaml"), _yaml(file), file)
+    (project / "params.yaml").write_text(
+        yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    sections.check(project)
+    take_over_pointers(project)
+    Record(profile, project, settings).follow()
+
+
+def merged(base: dict[str, Any], overlay: dict[str, Any], where: Any = "overlay") -> dict[str, Any]:
+    """`base` with `overlay` laid over it: mappings merge key by key, anything else (lists, null) replaces."""
+    result = dict(base)
+    for key, value in overlay.items():
+        inner = result.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            result[key] = merged(inner, value, f"{where}: {key}")
+        elif isinstance(inner, dict) and value is not None and inner:
+            raise UserError(f"{where}: {key} is a section of keys, not a value")
+        else:
+            result[key] = value
+    return result
+
+
+def worktree(profile: str) -> Path:
+    """The study's own checkout of HEAD, with this checkout's DVC cache, vault and site cache."""
+    here = Path.cwd()
+    project = here / "data" / ".studies" / profile
+    head = _output("git", "rev-parse", "HEAD")
+    if _output("git", "status", "--porcelain", "--untracked-files=no"):
+        print("note: the study runs the last commit; uncommitted changes are not in it", file=sys.stderr)
+    if not project.is_dir():
+        project.parent.mkdir(parents=True, exist_ok=True)
+        _output("git", "worktree", "prune")
+        _output("git", "worktree", "add", "--detach", str(project), head)
+        # Numbers and locks of the demo, which are in git, are none of the study's.
+        _forget_demo(project)
+    elif _output("git", "rev-parse", "HEAD", cwd=project) != head:
+        # Cells that the new commit does not affect come back from DVC's run cache.
+        _output("git", "checkout", "--quiet", "--force", "--detach", head, cwd=project)
+        _forget_demo(project)
+    else:
+        _output("git", "checkout", "--quiet", "HEAD", "--", "params.yaml", cwd=project)
+    local = here / ".dvc" / "config.local"
+    if local.is_file():
+        shutil.copy(local, project / ".dvc" / "config.local")
+    shared = {
+        "cache.dir": here / ".dvc" / "cache",
+        "core.site_cache_dir": here / "data" / ".site-cache",
+    }
+    if "vault" not in (local.read_text(encoding="utf-8") if local.is_file() else ""):
+        shared["remote.vault.url"] = here / "data" / ".vault"
+    for key, value in shared.items():
+        _output("dvc", "config", "--quiet", "--local", key, str(value), cwd=project)
+    return project
+
+
+def take_over_pointers(project: Path) -> None:
+    """Copy *.dvc of data/raw and data/public, also those not in git, and link their data from the cache."""
+    pointers = [*sorted(Path("data/raw").glob("*.dvc")), *sorted(Path("data/public").glob("*.dvc"))]
+    for pointer in pointers:
+        (project / pointer).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pointer, project / pointer)
+    if pointers:
+        _output("dvc", "checkout", "--quiet", *map(str, pointers), cwd=project)
+
+
+class Record:
+    """results/<profile>/: metrics of the finished cells, settings, lock, times and circumstances."""
+
+    def __init__(self, profile: str, project: Path, settings: dict[str, Any]) -> None:
+        self._profile = profile
+        self._project = project
+        self._folder = Path("results") / profile
+        self._metrics = _metrics_of(project)
+        self._started = time.monotonic()
+        commit = _output("git", "rev-parse", "HEAD", cwd=project)
+        earlier = read_json(self._folder / "study.json") if (self._folder / "study.json").is_file() else {}
+        same = earlier.get("commit") == commit and _yaml(self._folder / "params.yaml") == settings
+        self._study = {
+            "profile": profile,
+            "commit": commit,
+            "complete": False,
+            "machine": machine(),
+            # Seconds of the cells that ran; a cell restored from DVC's cache has none.
+            "seconds": earlier.get("seconds", {}) if same else {},
+            "wall_seconds": 0,
+        }
+        self._earlier_wall = earlier.get("wall_seconds", 0) if same else 0
+        if not same and self._folder.is_dir():
+            shutil.rmtree(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project / "params.yaml", self._folder / "params.yaml")
+        self._write()
+
+    def follow(self) -> None:
+        """Run `dvc repro` and record each cell as it ends; UserError if one fails."""
+        environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "PYTHONUNBUFFERED": "1"}
+        environment.pop("DVC_ROOT", None)
+        cell, begun = "", 0.0
+        with subprocess.Popen(
+            ["dvc", "repro"], cwd=self._project, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                if line.startswith("Running stage '"):
+                    cell, begun = line.split("'")[1], time.monotonic()
+                elif line.startswith("Stage '"):
+                    self._keep(line.split("'")[1])
+                elif line.startswith(("Updating lock file", "Generating lock file")) and cell:
+                    self._study["seconds"][cell] = round(time.monotonic() - begun, 1)
+                    self._keep(cell)
+                    cell = ""
+        self._study["complete"] = process.returncode == 0
+        self._write()
+        if process.returncode:
+            at = f" at {cell}" if cell else ""
+            raise UserError(
+                f"study {self._profile} stopped{at}, for the reason above. What finished is in {self._folder}/; "
+                f"mend it and run `make study PROFILE={self._profile}` again to continue there"
+            )
+        print(f"study {self._profile}: {self._study['wall_seconds'] / 60:.1f} minutes, in {self._folder}/")
+
+    def _keep(self, cell: str) -> None:
+        """Copy the metrics of one finished cell."""
+        for path in self._metrics.get(cell, ()):
+            target = self._folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (self._project / path).is_dir():
+                shutil.copytree(self._project / path, target, dirs_exist_ok=True)
+            elif (self._project / path).is_file():
+                shutil.copyfile(self._project / path, target)
+        self._write()
+
+    def _write(self) -> None:
+        self._study["wall_seconds"] = round(self._earlier_wall + time.monotonic() - self._started, 1)
+        write_json(self._folder / "study.json", self._study)
+        if (self._project / "dvc.lock").is_file():
+            shutil.copyfile(self._project / "dvc.lock", self._folder / "dvc.lock")
+
+
+def machine() -> dict[str, Any]:
+    """What times and floating-point results depend on."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").is_file():
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
+        )
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def _metrics_of(project: Path) -> dict[str, list[str]]:
+    """Paths below metrics/ that each cell writes."""
+    from dvc.repo import Repo
+
+    repo = Repo(str(project))
+    try:
+        return {
+            stage.addressing: [
+                path
+                for out in stage.outs
+                if (path := Path(out.fs_path).relative_to(project).as_posix()).startswith("metrics/")
+            ]
+            for stage in repo.index.stages
+        }
+    finally:
+        repo.close()
+
+
+def _forget_demo(project: Path) -> None:
+    shutil.rmtree(project / "metrics", ignore_errors=True)
+    (project / "dvc.lock").unlink(missing_ok=True)
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        return {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise UserError(f"{path}:{line}: not valid YAML ({error.problem})") from None
+
+
+def _output(*command: str, cwd: Path | None = None) -> str:
+    """What a command prints; UserError with its message if it fails."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    run(main)
