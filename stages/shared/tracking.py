@@ -50,8 +50,8 @@ class Run:
 
     def artifact(self, path: str | Path) -> None:
         """Attach a report file. Raises ValueError for a private place or a format that is not a report."""
-        path = Path(path)
-        if "data" in path.parts[:1] or path.suffix not in _REPORTS:
+        path = Path(path).resolve()
+        if Path("data").resolve() in path.parents or path.suffix not in _REPORTS:
             raise ValueError(f"{path}: only reports ({', '.join(_REPORTS)}) outside data/ may go to MLflow")
         if self._client:
             self._client.log_artifact(self._id, str(path))

@@ -1,0 +1,29 @@
+"""Make this checkout private and ready to run: folders, modes, DVC's local config, MLflow's store. `make setup`."""
+
+import subprocess
+from pathlib import Path
+
+from stages.shared.errors import run
+from stages.shared.tracking import prepare
+
+# Everything that can hold note text: only its owner may look inside.
+PRIVATE = ("data", ".dvc")
+
+
+def main() -> None:
+    """Set everything up; running it again changes nothing."""
+    for name in PRIVATE:
+        Path(name).mkdir(exist_ok=True)
+        Path(name).chmod(0o700)
+    for name in ("raw", "public", ".scratch", ".site-cache", ".studies", ".vault"):
+        (Path("data") / name).mkdir(mode=0o700, exist_ok=True)
+    # DVC's default lies outside the project and is readable by all; a relative one breaks `dvc exp run --temp`.
+    site_cache = Path("data/.site-cache").resolve()
+    subprocess.run(
+        ["dvc", "config", "--quiet", "--local", "core.site_cache_dir", str(site_cache)], check=True
+    )
+    prepare()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,71 @@
+"""What all tests share: no network, no telemetry, no tracking unless asked for, one thread per process."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+# ruff: noqa: E402 - these stand before the imports of what reads them. Tiny models are fastest on one thread, and two workers do not then compete.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["DEIDSYNTH_TRACKING"] = "off"
+for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(name, None)
+
+import pytest
+
+from stages.shared import tracking
+from stages.shared.quiet import silence
+
+silence()
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to anything but a socket file fails the test that opens it."""
+
+    def refuse(self: socket.socket, address: object) -> None:
+        raise AssertionError(f"a test connects to {address}")
+
+    connect = socket.socket.connect
+    monkeypatch.setattr(
+        socket.socket,
+        "connect",
+        lambda self, address: (connect if self.family == socket.AF_UNIX else refuse)(self, address),
+    )
+
+
+@pytest.fixture(autouse=True)
+def home_again() -> Iterator[None]:
+    """No test leaves the working directory elsewhere."""
+    home = Path.cwd()
+    yield
+    os.chdir(home)
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def prepared_store(request: pytest.FixtureRequest) -> Path:
+    """An empty MLflow database, made once per MLflow version: it takes 10 seconds."""
+    database = request.config.cache.mkdir(f"mlflow-{version('mlflow')}") / "mlflow.db"
+    if not database.is_file():
+        making = database.with_suffix(f".{os.getpid()}")
+        tracking.prepare(f"sqlite:///{making}")
+        making.replace(database)
+    return database
+
+
+@pytest.fixture
+def store(prepared_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Tracking switched on, into a database of this test's own; its address."""
+    shutil.copy(prepared_store, tmp_path / "mlflow.db")
+    monkeypatch.delenv("DEIDSYNTH_TRACKING")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return os.environ["MLFLOW_TRACKING_URI"]
