@@ -1,0 +1,56 @@
+"""Word n-grams as 64-bit numbers: how shared and repeated text is found without keeping text."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+
+from stages.shared.tags import words
+
+# Odd, so that multiplying loses nothing modulo 2^64.
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+
+
+def word_hashes(text: str) -> np.ndarray:
+    """One number per word of `text`, whatever its case; equal on every machine, unlike Python's `hash`."""
+    lowered = [text[start:end].lower() for start, end in words(text)]
+    return np.fromiter((_word(word) for word in lowered), dtype=np.uint64, count=len(lowered))
+
+
+def ngrams(hashes: np.ndarray, size: int) -> np.ndarray:
+    """One number per place where `size` words follow one another; empty for a shorter text."""
+    places = len(hashes) - size + 1
+    if places < 1:
+        return np.empty(0, dtype=np.uint64)
+    values = np.zeros(places, dtype=np.uint64)
+    for offset in range(size):
+        values = values * _FACTOR + hashes[offset : offset + places]
+    # Mixed, so that sets and sorting see the high bits of the last words too.
+    values ^= values >> np.uint64(29)
+    return values * _MIX
+
+
+def distinct(chunks: Sequence[np.ndarray]) -> np.ndarray:
+    """The sorted distinct numbers of many arrays, as `found` wants them (8 bytes each)."""
+    return np.unique(np.concatenate(chunks)) if chunks else np.empty(0, dtype=np.uint64)
+
+
+def found(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Whether each of `values` is among the sorted `known`."""
+    if not len(known):
+        return np.zeros(len(values), dtype=bool)
+    places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return known[places] == values
+
+
+def longest_run(hits: np.ndarray) -> int:
+    """Length of the longest unbroken run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], hits, [False])).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+@lru_cache(maxsize=1 << 18)
+def _word(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
