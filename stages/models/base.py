@@ -1,4 +1,4 @@
-"""Put a corpus's base encoder or decoder at one place: from a hub, a folder, or trained on public text (models_base)."""
+"""Put a base encoder or decoder at one place: from a hub, a folder, or trained on public text (models_base)."""
 
 import argparse
 import json

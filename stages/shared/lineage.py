@@ -47,6 +47,11 @@ def through(model: Iterable[Read], how: How) -> set[Read]:
     return {entry._replace(how=how) if entry.how in DIRECT else entry for entry in model}
 
 
+def as_read(corpus: Iterable[Read], how: How) -> set[Read]:
+    """What is inherited from a corpus whose notes were only looked at, as `prompts` or for `selection`."""
+    return {entry._replace(how=how) if entry.how == "content" else entry for entry in corpus}
+
+
 def bars_release(reads: Iterable[Read]) -> set[Read]:
     """The reads that forbid releasing a model: gradient or vocabulary reads of real or rewritten notes."""
     return {entry for entry in reads if entry.how in DIRECT and entry.origin in ("real", "rewritten-real")}

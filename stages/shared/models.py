@@ -19,6 +19,7 @@ Precision = str
 def load_tokenizer(folder: str | Path) -> Any:
     """The fast tokenizer of a model folder; it has a padding token."""
     path = resolve(folder)
+    _hush()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path)
@@ -34,6 +35,7 @@ def load_tokenizer(folder: str | Path) -> Any:
 def load_decoder(folder: str | Path, precision: Precision = "fp32", **options: Any) -> Any:
     """The causal language model in a folder, on the CPU, its weights in `precision` (fp32 or bf16)."""
     path = resolve(folder)
+    _hush()
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(path, **_safe(precision), **options)
@@ -42,6 +44,7 @@ def load_decoder(folder: str | Path, precision: Precision = "fp32", **options: A
 def load_masked(folder: str | Path) -> Any:
     """The masked language model in a folder, on the CPU in fp32."""
     path = resolve(folder)
+    _hush()
     from transformers import AutoModelForMaskedLM
 
     return AutoModelForMaskedLM.from_pretrained(path, **_safe("fp32"))
@@ -53,6 +56,7 @@ def load_encoder(folder: str | Path, labels: list[str]) -> Any:
     The head's weights are random: seed torch before.
     """
     path = resolve(folder)
+    _hush()
     from transformers import AutoModelForTokenClassification
 
     names = dict(enumerate(labels))
@@ -64,6 +68,7 @@ def load_encoder(folder: str | Path, labels: list[str]) -> Any:
 def load_tagger(folder: str | Path, precision: Precision = "fp32") -> tuple[Any, Any]:
     """A trained token-classification model, on `device()`, and its tokenizer."""
     path = resolve(folder)
+    _hush()
     from transformers import AutoModelForTokenClassification
 
     model = AutoModelForTokenClassification.from_pretrained(path, **_safe(precision))
@@ -137,6 +142,14 @@ def hashes(folder: str | Path) -> dict[str, str]:
             with path.open("rb") as stream:
                 result[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return result
+
+
+def _hush() -> None:
+    """No bars for loading and saving, and no advice about weights that a new head rightly lacks."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _safe(precision: Precision) -> dict[str, Any]:
