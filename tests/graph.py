@@ -13,8 +13,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 # Writes every out with bytes that depend on all dependencies and params; a gate's `passed` file does not.
-STUB = '''
-import hashlib, pathlib, sys
+STUB = """
+import hashlib, os, pathlib, sys
+with open(".dvc/tmp/stores", "a") as file:
+    file.write(os.environ.get("MLFLOW_TRACKING_URI", "") + "\\n")
 if pathlib.Path("fail").exists() and pathlib.Path("fail").read_text() in " ".join(sys.argv):
     sys.exit("error: told to fail")
 _, deps, outs = " ".join(sys.argv).split("--")
@@ -31,7 +33,7 @@ for out in outs.split()[1:]:
         path = path / "content"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("passed" if path.suffix == ".passed" else '{"value": "%s"}' % (out + seen.hexdigest()))
-'''
+"""
 
 
 def pipeline() -> dict[str, Any]:
@@ -77,7 +79,19 @@ def clone(folder: Path) -> Path:
 def commit(folder: Path) -> None:
     """Commit everything in `folder` that git does not ignore."""
     run(folder, "git", "add", "-A")
-    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "state")
+    run(
+        folder,
+        "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@t",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "state",
+    )
 
 
 def stub(folder: Path) -> Path:

@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import sections, study
+from stages.shared.errors import UserError
+from tests import graph
+
+PROFILE = {
+    "grid": {"demos": [], "corpora": ["own"]},
+    "corpora": {
+        "own": {"raw": {"format": "text"}, "encoder": {"source": "hub"}, "decoder": {"source": "hub"}}
+    },
+}
+
+
+def test_mappings_merge_and_everything_else_replaces():
+    base = {"a": {"b": 1, "c": [1, 2], "d": {"e": 3}}, "f": 4, "g": {}}
+    overlay = {"a": {"c": [9], "d": None, "new": {"x": 1}}, "f": 5, "g": {"h": 1}}
+    assert study.merged(base, overlay) == {
+        "a": {"b": 1, "c": [9], "d": None, "new": {"x": 1}},
+        "f": 5,
+        "g": {"h": 1},
+    }
+    assert base["a"]["c"] == [1, 2]
+
+
+def test_a_value_in_place_of_a_section_is_refused():
+    with pytest.raises(UserError, match=r"profiles/x\.yaml: ner: train is a section"):
+        study.merged({"ner": {"train": {"steps": 1}}}, {"ner": {"train": 3}}, "profiles/x.yaml")
+
+
+def test_an_unknown_profile_names_those_there_are(workdir, monkeypatch):
+    Path("profiles").mkdir()
+    Path("profiles/small.yaml").write_text("grid: {}")
+    monkeypatch.setattr("sys.argv", ["study", "smal"])
+    with pytest.raises(UserError, match=r"profiles/smal\.yaml: no such profile; there are small"):
+        study.main()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A clone with stub commands, a corpus of its own that only DVC knows, and a profile; stages fail as told."""
+    folder = graph.stub(graph.clone(tmp_path / "main"))
+    (folder / "profiles" / "own.yaml").write_text(yaml.safe_dump(PROFILE))
+    (folder / "fail").write_text("models/ner/mixed")
+    graph.commit(folder)
+    (folder / "data/raw/own").mkdir(parents=True)
+    (folder / "data/raw/own/note.txt").write_text("invented")
+    graph.run(folder, "dvc", "add", "--quiet", "data/raw/own")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["study", "own"])
+    monkeypatch.setenv("PATH", graph.environment()["PATH"])
+    # Stub commands load no params; tests/test_pipeline.py checks the real profiles.
+    monkeypatch.setattr(sections, "check", lambda project: None)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_study_records_what_finished_and_continues(project, capfd):
+    with pytest.raises(UserError, match=r"stopped at ner_train@mixed-own-0-1.*make study PROFILE=own"):
+        study.main()
+    results, worktree = project / "results/own", project / "data/.studies/own"
+    recorded = graph.load_json(results / "study.json")
+    assert not recorded["complete"]
+    assert "ner_train@synthetic-own-0-1" in recorded["seconds"]
+    assert (results / "metrics/ner/train/synthetic/own/0/1.json").is_file()
+    assert not (results / "metrics/ner/train/mixed").exists()
+    assert "demo_notes" not in " ".join(recorded["seconds"])
+
+    (worktree / "fail").unlink()
+    capfd.readouterr()
+    study.main()
+    assert graph.ran(capfd.readouterr().out) == {"ner_train", "ner_evaluate", "ner_compare"}
+    recorded = graph.load_json(results / "study.json")
+    assert recorded["complete"]
+    cells = {cell.name for cell in sections.cells(worktree)}
+    assert set(recorded["seconds"]) == cells
+    assert len(cells) == 20
+    head = graph.run(project, "git", "rev-parse", "HEAD").stdout.strip()
+    assert recorded["commit"] == head
+    assert recorded["wall_seconds"] >= sum(recorded["seconds"].values())
+    assert {"cpu", "cores", "python", "torch"} <= set(recorded["machine"])
+
+    written = {path.relative_to(worktree) for path in (worktree / "metrics").rglob("*") if path.is_file()}
+    kept = {path.relative_to(results) for path in (results / "metrics").rglob("*") if path.is_file()}
+    assert written == kept
+    settings = yaml.safe_load((results / "params.yaml").read_text())
+    assert settings["grid"] == {"demos": [], "corpora": ["own"], "folds": [0], "seeds": [1]}
+    assert "own/0/1" in (results / "dvc.lock").read_text()
+    # The checkout itself is as it was, and its store and cache were used.
+    assert (
+        graph.run(project, "git", "status", "--porcelain", "--", "params.yaml", "dvc.lock", "metrics").stdout
+        == ""
+    )
+    assert set((worktree / ".dvc/tmp/stores").read_text().split()) == {f"sqlite:///{project}/mlflow.db"}
+    assert not (worktree / ".dvc/cache").exists()
+
+    # A change of settings starts a new record; cells that it does not affect come from the cache.
+    (project / "profiles/own.yaml").write_text(yaml.safe_dump(PROFILE | {"ner": {"evaluate": {"x": 1}}}))
+    study.main()
+    assert graph.ran(capfd.readouterr().out) == {"ner_evaluate", "ner_compare"}
+    assert set(graph.load_json(results / "study.json")["seconds"]) == {
+        cell for cell in cells if cell.startswith(("ner_evaluate", "ner_compare"))
+    }
+    kept = {path.relative_to(results) for path in (results / "metrics").rglob("*") if path.is_file()}
+    assert written == kept

@@ -1,0 +1,290 @@
+"""dvc.yaml is exact: code, params and paths are what the stages really use, and a change re-runs what it affects."""
+
+import ast
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import deps, sections
+from stages.shared.imports import EXCEPTIONS
+from tests import graph
+
+PIPELINE = graph.pipeline()
+STAGES = PIPELINE["stages"]
+CORPUS = "demo-es"
+
+# Every stage that follows from the arms' notes onwards.
+NER = {"ner_train", "ner_evaluate", "ner_compare"}
+TAGGING = {"synthesis_annotate", "synthesis_check", "synthesis_mix", *NER}
+SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
+SHARES = {"corpora_share", *SYNTHESIS}
+CORPORA = {"corpora_prepare", "corpora_check", "corpora_split", *SHARES}
+
+GATES = {"corpora_check", "synthesis_check"}
+
+# What runs again, to the end of the pipeline, when one key of a section changes its stage's output.
+# A gate whose verdict stays the same stops there.
+PARAMS = {
+    "demo.notes": {"demo_notes", "models_base", *CORPORA},
+    "corpora.demo-es.encoder": {"models_base", *TAGGING},
+    "corpora.demo-es.decoder": {"models_base", *SYNTHESIS},
+    "corpora.demo-es.raw": CORPORA,
+    "corpora.check": {"corpora_check", "synthesis_check"},
+    "corpora.split": {"corpora_split", *SHARES},
+    "corpora.share": SHARES,
+    "synthesis.adapt": SYNTHESIS,
+    "synthesis.generate": {"synthesis_generate", *TAGGING},
+    "synthesis.annotate": TAGGING,
+    "synthesis.check": {"synthesis_check"},
+    "synthesis.mix": {"synthesis_mix", *NER},
+    "ner.train": TAGGING,
+    "ner.evaluate": {"ner_evaluate", "ner_compare"},
+    "ner.compare": {"ner_compare"},
+}
+
+# The stages whose code a module is part of: these run again when it is edited, and then what follows from them.
+MODULES: dict[str, set[str]] = {}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A clone with stub commands in which the whole pipeline has run."""
+    folder = graph.stub(graph.clone(tmp_path_factory.mktemp("project")))
+    graph.run(folder, "dvc", "repro", "--quiet")
+    graph.commit(folder)
+    return folder
+
+
+class Changes:
+    """Which cells of a project DVC would run because of their own params and code."""
+
+    def __init__(self, folder: Path) -> None:
+        from dvc.repo import Repo
+
+        self._repo = Repo(str(folder))
+        self._stages = [stage for stage in self._repo.index.stages if stage.cmd]
+        graph = self._repo.index.graph
+        self.edges = {
+            stage.name: {after.name for after in graph.predecessors(stage)} for stage in self._stages
+        }
+
+    def cells(self, path: str) -> set[str]:
+        """The cells that an edit of the file `path` makes DVC run, by DVC's own status of that dependency."""
+        with self._repo.lock:
+            return {
+                stage.name
+                for stage in self._stages
+                if any(dep.def_path == path and dep.status() for dep in stage.deps)
+            }
+
+
+@pytest.fixture(scope="module")
+def changes(project) -> Changes:
+    return Changes(project)
+
+
+def names(cells: set[str]) -> set[str]:
+    return {cell.split("@")[0] for cell in cells}
+
+
+def changed(settings: dict, section: str) -> dict:
+    """params.yaml with one key of a section changed; settings are copied."""
+    copy = yaml.safe_load(yaml.safe_dump(settings))
+    inner = copy
+    *path, last = section.split(".")
+    for part in path:
+        inner = inner[part]
+    inner[last] = (inner[last] or {}) | {"changed": 1}
+    return copy
+
+
+# --- What is written
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_has_a_description_a_module_and_tests(name):
+    module = Path(deps.module_of(name))
+    assert STAGES[name]["desc"]
+    assert (graph.ROOT / module).is_file()
+    assert (graph.ROOT / "tests" / module.parent.name / f"test_{module.stem}.py").is_file()
+    dotted = ".".join(module.with_suffix("").parts)
+    assert STAGES[name]["cmd"].startswith(f"python -m {dotted} ")
+    assert f"`{name}`" in ast.get_docstring(ast.parse((graph.ROOT / module).read_text()))
+
+
+def test_code_dependencies_are_the_import_closure(monkeypatch):
+    monkeypatch.chdir(graph.ROOT)
+    text = Path("dvc.yaml").read_text()
+    assert deps.with_code(text) == text, "run `make deps`"
+
+
+def test_writing_code_dependencies_keeps_everything_else(monkeypatch):
+    monkeypatch.chdir(graph.ROOT)
+    text = Path("dvc.yaml").read_text()
+    without = re.sub(r"    - stages/.*\n", "", text).replace("    deps:\n    params:", "    params:")
+    assert deps.with_code(without) == text
+    assert re.sub(r"    - stages/.*\n", "", deps.with_code(without + "# end\n")).endswith("# end\n")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_path_of_a_command_is_declared(name):
+    stage = STAGES[name]
+    used = {word for word in shlex.split(stage["cmd"]) if word.startswith(("data/", "metrics/"))}
+    written = set(graph.paths(stage.get("outs", [])) + graph.paths(stage.get("metrics", [])))
+    declared = {path for path in stage.get("deps", []) if path.startswith(("data/", "metrics/"))}
+    # A folder in the command may stand for the outs or the gate files below it.
+    for path in used:
+        assert path in declared | written or any(out.startswith(f"{path}/") for out in written), path
+    for path in written | declared:
+        gate = path.endswith(".passed") and path in declared
+        assert gate or any(path == word or path.startswith(f"{word}/") for word in used), path
+
+
+def test_init_files_are_empty():
+    assert [str(file) for file in (graph.ROOT / "stages").rglob("__init__.py") if file.read_text()] == []
+
+
+def test_every_module_is_used_by_a_stage_or_is_an_exception():
+    used = {path for stage in STAGES.values() for path in stage.get("deps", []) if path.startswith("stages/")}
+    listed = {path.relative_to(graph.ROOT).as_posix() for path in (graph.ROOT / "stages").rglob("*.py")}
+    tools = {"stages/corpora/export.py": "run by hand to write other formats"}
+    assert {path for path in listed - used if not path.endswith("__init__.py")} == {*EXCEPTIONS, *tools}
+
+
+def test_readme_lists_the_stages():
+    assert deps.TABLE.search((graph.ROOT / "README.md").read_text()).group() == deps.table(STAGES)
+
+
+def test_every_key_of_params_has_a_sentence_above_it():
+    for path in [graph.ROOT / "params.yaml", *(graph.ROOT / "profiles").glob("*.yaml")]:
+        lines = path.read_text().splitlines()
+        for before, line in pairwise(lines):
+            if re.match(r"\s+[\w-]+: +[^{\s]", line):
+                assert before.strip().startswith("#"), f"{path.name}: {line.strip()}"
+
+
+# --- What is loaded
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    return graph.clone(tmp_path_factory.mktemp("clone"))
+
+
+def test_params_of_a_stage_are_the_sections_it_loads(clone):
+    for cell in sections.cells(clone):
+        assert sections.loaded(clone, cell) == cell.declared, cell.name
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in (graph.ROOT / "profiles").glob("*.yaml")))
+def test_a_profile_loads(clone, profile):
+    from scripts.study import merged
+
+    base = yaml.safe_load((graph.ROOT / "params.yaml").read_text())
+    overlay = yaml.safe_load((graph.ROOT / "profiles" / f"{profile}.yaml").read_text())
+    (clone / "params.yaml").write_text(yaml.safe_dump(merged(base, overlay)))
+    try:
+        sections.check(clone)
+    finally:
+        (clone / "params.yaml").write_text((graph.ROOT / "params.yaml").read_text())
+
+
+# --- What runs again
+
+
+@pytest.mark.slow
+def test_the_tables_name_all_sections_and_modules():
+    declared = {section for stage in STAGES.values() for section in stage["params"]}
+    places = {"${item.corpus}": [CORPUS], "${item.role}": ["encoder", "decoder"]}
+    for place, values in places.items():
+        declared = {section.replace(place, value) for section in declared for value in values}
+    assert set(PARAMS) == declared - {"grid"}
+    used = {path for stage in STAGES.values() for path in stage["deps"] if path.startswith("stages/")}
+    assert set(MODULES) == used
+
+
+@pytest.mark.slow
+def test_a_change_of_params_reaches_exactly_these_stages(project, changes):
+    found = {}
+    for section in PARAMS:
+        with edited(project, section):
+            found[section] = names(following(changes.cells("params.yaml"), changes.edges))
+    assert found == PARAMS
+    assert changes.cells("params.yaml") == set()
+
+
+@pytest.mark.slow
+def test_an_edit_of_a_module_reaches_exactly_these_stages(project, changes):
+    found = {}
+    for file in sorted((project / "stages").rglob("*.py")):
+        before = file.read_text()
+        file.write_text(before + "\n# edited\n")
+        module = file.relative_to(project).as_posix()
+        if cells := changes.cells(module):
+            found[module] = names(cells)
+        file.write_text(before)
+        assert changes.cells(module) == set()
+    assert found == MODULES
+
+
+@pytest.mark.slow
+def test_dvc_runs_exactly_these_stages(project):
+    """The same by really running: what `following` supposes about gates and downstream cells holds."""
+    with edited(project, "corpora.check", "ner.evaluate"):
+        ran = graph.ran(graph.run(project, "dvc", "repro").stdout)
+        assert ran == PARAMS["corpora.check"] | PARAMS["ner.evaluate"]
+    # The run cache brings cells back; those that only write files for git take seconds.
+    assert graph.ran(graph.run(project, "dvc", "repro").stdout) <= {"corpora_check", "ner_compare"}
+    assert "up to date" in graph.run(project, "dvc", "status").stdout
+
+
+@pytest.mark.slow
+def test_generation_does_not_touch_models_trained_on_real_notes(project, changes):
+    with edited(project, "synthesis.generate"):
+        cells = following(changes.cells("params.yaml"), changes.edges)
+    trained = {cell for cell in cells if cell.startswith("ner_train@")}
+    assert trained == {f"ner_train@synthetic-{CORPUS}-0-1", f"ner_train@mixed-{CORPUS}-0-1"}
+
+
+@pytest.mark.slow
+def test_a_new_seed_runs_only_its_own_cells(project):
+    with edited(project):
+        settings = yaml.safe_load((project / "params.yaml").read_text())
+        settings["grid"]["seeds"] = [1, 2]
+        (project / "params.yaml").write_text(yaml.safe_dump(settings))
+        status = graph.run(project, "dvc", "status", "--json").stdout
+    cells = set(json.loads(status))
+    assert {cell for cell in cells if not cell.endswith("-2")} == {"ner_compare"}
+    assert names(cells) == SHARES
+
+
+@contextmanager
+def edited(folder: Path, *chosen: str) -> Iterator[None]:
+    """One key of each chosen section is changed inside the block."""
+    file = folder / "params.yaml"
+    before = file.read_text()
+    settings = yaml.safe_load(before)
+    for section in chosen:
+        settings = changed(settings, section)
+    file.write_text(yaml.safe_dump(settings))
+    yield
+    file.write_text(before)
+
+
+def following(cells: set[str], edges: dict[str, set[str]]) -> set[str]:
+    """`cells` and all that depend on their output; a gate's verdict, the same as before, leads no further."""
+    found, waiting = set(), list(cells)
+    while waiting:
+        cell = waiting.pop()
+        if cell not in found:
+            found.add(cell)
+            if cell.split("@")[0] not in GATES:
+                waiting.extend(edges[cell])
+    return found
