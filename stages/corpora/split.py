@@ -78,7 +78,7 @@ def survey(source: Iterable[Note], settings: NearDuplicates) -> tuple[list[Entry
         hashes = ngrams.word_hashes(note.text)
         grams.append(np.unique(ngrams.ngrams(hashes, settings.words)))
         if len(hashes):
-            first = wholes.setdefault(int(ngrams.ngrams(hashes, len(hashes))[0]), number)
+            first = wholes.setdefault(ngrams.whole(hashes), number)
             if entries[first].group_id != note.group_id:
                 pairs.add((first, number))
     shared = _shared(grams, [entry.group_id for entry in entries], settings.common)

@@ -50,13 +50,13 @@ PLACE = {
 def tables(
     notes: Iterable[Note],
     formats: Mapping[str, str],
-    more: Callable[[Note], Mapping[str, Any]] | None = None,
+    more: Callable[[Note, list[tuple[int, int]]], Mapping[str, Any]] | None = None,
     more_schema: Mapping[str, Any] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(one row per note, one row per span) of streamed notes.
 
-    `formats` are regular expressions by label for whole surfaces; `more` adds the columns of `more_schema` to a
-    note's row. Memory: the rows only.
+    `formats` are regular expressions by label for whole surfaces; `more` gets a note and its words, and adds
+    the columns of `more_schema` to its row. Memory: the rows only.
     """
     patterns = {label: re.compile(pattern) for label, pattern in formats.items()}
     note_rows: list[dict[str, Any]] = []
@@ -71,7 +71,7 @@ def tables(
                 "words": len(edges),
                 "spans": len(note.spans),
                 "has_pii": bool(note.spans),
-                **(more(note) if more else {}),
+                **(more(note, edges) if more else {}),
             }
         )
         span_rows.extend(_spans(note, edges, patterns))
@@ -100,19 +100,17 @@ def labels(spans: pl.DataFrame, test: str = "test") -> pl.DataFrame:
 def places(read: Callable[[], Iterable[Note]], least_characters: int) -> pl.DataFrame:
     """One row per place where a surface stands that is tagged somewhere: is it tagged here, as anything?
 
-    `read` is called twice. Surfaces are runs of whole words, case matters, shorter ones than `least_characters`
-    are left out. Memory: the distinct surfaces, and the rows.
+    `read` is called twice. Surfaces are found as runs of whole words, case matters, shorter ones than
+    `least_characters` are left out. Memory: the distinct surfaces, and the rows.
     """
     surfaces: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     rows: list[dict[str, Any]] = []
     for note in read():
-        edges = words(note.text)
-        starts = {start: number for number, (start, _) in enumerate(edges)}
-        ends = {end: number for number, (_, end) in enumerate(edges)}
         for span in note.spans:
-            if span.start in starts and span.end in ends and span.end - span.start >= least_characters:
-                run = edges[starts[span.start] : ends[span.end] + 1]
-                surfaces[tuple(note.text[start:end] for start, end in run)][span.label] += 1
+            surface = note.surface(span)
+            tokens = tuple(surface[start:end] for start, end in words(surface))
+            if tokens and len(surface) >= least_characters:
+                surfaces[tokens][span.label] += 1
                 rows.append({"note_id": note.note_id, "label": span.label, "tagged": True})
     lengths: dict[str, set[int]] = defaultdict(set)
     for surface in surfaces:

@@ -13,9 +13,12 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
-def word_hashes(text: str) -> np.ndarray:
-    """One number per word of `text`, whatever its case; equal on every machine, unlike Python's `hash`."""
-    lowered = [text[start:end].lower() for start, end in words(text)]
+def word_hashes(text: str, edges: Sequence[tuple[int, int]] | None = None) -> np.ndarray:
+    """One number per word of `text`, whatever its case; equal on every machine, unlike Python's `hash`.
+
+    `edges` are its words, where they are known already.
+    """
+    lowered = [text[start:end].lower() for start, end in (words(text) if edges is None else edges)]
     return np.fromiter((_word(word) for word in lowered), dtype=np.uint64, count=len(lowered))
 
 
@@ -30,6 +33,11 @@ def ngrams(hashes: np.ndarray, size: int) -> np.ndarray:
     # Mixed, so that sets and sorting see the high bits of the last words too.
     values ^= values >> np.uint64(29)
     return values * _MIX
+
+
+def whole(hashes: np.ndarray) -> int:
+    """One number for all words of a text in their order."""
+    return int.from_bytes(blake2b(hashes.tobytes(), digest_size=8).digest(), "little")
 
 
 def distinct(chunks: Sequence[np.ndarray]) -> np.ndarray:

@@ -71,8 +71,8 @@ class TextFacts:
         )
         self._seen: set[int] = set()
 
-    def __call__(self, note: Note) -> dict[str, Any]:
-        hashes = ngrams.word_hashes(note.text)
+    def __call__(self, note: Note, edges: list[tuple[int, int]]) -> dict[str, Any]:
+        hashes = ngrams.word_hashes(note.text, edges)
         size = self._settings.copied_ngram
         hits = ngrams.found(ngrams.ngrams(hashes, size), self._known)
         run_length = ngrams.longest_run(hits)
@@ -88,7 +88,7 @@ class TextFacts:
     def _is_new(self, hashes: np.ndarray) -> bool | None:
         if not len(hashes):
             return None
-        whole = int(ngrams.ngrams(hashes, len(hashes))[0])
+        whole = ngrams.whole(hashes)
         new = whole not in self._seen
         self._seen.add(whole)
         return new
