@@ -28,7 +28,12 @@ SCHEMA = pa.schema(
             "spans",
             pa.list_(
                 pa.struct(
-                    [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("score", pa.float64())]
+                    [
+                        ("start", pa.int64()),
+                        ("end", pa.int64()),
+                        ("label", pa.string()),
+                        ("score", pa.float64()),
+                    ]
                 )
             ),
         ),
@@ -125,7 +130,8 @@ def _file(folder: str | Path) -> pq.ParquetFile:
     path = Path(folder) / FILE
     if not path.is_file():
         raise UserError(f"{path}: no note table here; run `dvc repro` to make it")
-    file = pq.ParquetFile(path)
+    # Pre-buffering would hold every row group's columns until the file is closed.
+    file = pq.ParquetFile(path, pre_buffer=False)
     if not file.schema_arrow.equals(SCHEMA):
         raise UserError(f"{path}: not a note table of this version; run `dvc repro` to make it again")
     return file
@@ -135,7 +141,9 @@ def _row(note: Note) -> dict[str, Any]:
     end = 0
     for span in note.spans:
         if not (end <= span.start < span.end <= len(note.text)):
-            raise ValueError(f"note {note.note_id}: span {span.start}-{span.end} overlaps, is empty or outside")
+            raise ValueError(
+                f"note {note.note_id}: span {span.start}-{span.end} overlaps, is empty or outside"
+            )
         end = span.end
     return {
         "note_id": note.note_id,

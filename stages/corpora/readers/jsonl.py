@@ -5,6 +5,7 @@ bytes or UTF-16 units. Other keys are left out.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from stages.shared.errors import UserError, at
 from stages.shared.params import Section
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+# JSON may hold one, UTF-8 and so the note table may not.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class Fields(Section):
@@ -57,7 +60,7 @@ def _note(line: str, names: Fields, file: Path, number: int) -> RawNote:
     text = _value(row, names.text, where)
     if not isinstance(text, str):
         raise UserError(f"{where}: {names.text} is not text; correct the line")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _HALF_PAIR.search(text):
         raise UserError(f"{where}: {names.text} has half of a \\u surrogate pair; write the character itself")
     spans = _value(row, names.spans, where) if names.spans else []
     if not isinstance(spans, list):

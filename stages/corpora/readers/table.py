@@ -105,7 +105,8 @@ def _csv(file: Path, params: Params) -> Iterator[tuple[str, int, dict[str, Any]]
 def _parquet(file: Path, params: Params) -> Iterator[tuple[str, None, dict[str, Any]]]:
     columns = params.columns
     try:
-        table = pq.ParquetFile(file)
+        # Pre-buffering would hold every row group's columns until the file is closed.
+        table = pq.ParquetFile(file, pre_buffer=False)
     except pa.ArrowInvalid:
         raise UserError(f"{file}: not a complete Parquet file; copy it again") from None
     with table:
