@@ -1,0 +1,144 @@
+import pytest
+import torch
+
+from stages.shared import models, packing, training
+from stages.shared.errors import UserError
+from tests import tiny
+
+SETTINGS = training.Optimisation(
+    batch=4, learning_rate=5e-3, schedule="cosine", warmup=0.1, weight_decay=0.01, precision="fp32"
+)
+
+
+class Killed(Exception):
+    pass
+
+
+class KilledAt(tiny.Recorder):
+    """A run that is killed when step `last` is logged."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.last = last
+
+    def metrics(self, values, step=0):
+        super().metrics(values, step)
+        if step >= self.last:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny.decoder(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def data(base):
+    tokenizer = models.load_tokenizer(base)
+    train = packing.tokenise(tiny.texts(40), tokenizer)
+    return packing.Stream(train, 32, 200, seed=1), packing.Blocks(
+        packing.tokenise(tiny.texts(50)[40:], tokenizer), 32
+    )
+
+
+def model_with_dropout(base):
+    """A new model each time; dropout, so that the random state has to be resumed too."""
+    torch.manual_seed(0)
+    return models.load_decoder(base, attention_dropout=0.1)
+
+
+def train(base, data, folder, run, model=None, **changes):
+    model = model or model_with_dropout(base)
+    options = {"steps": 20, "seed": 1, "evaluations": 5, "patience": None, "select": data[1]} | changes
+    fitted = training.fit(model, data[0], SETTINGS, folder=folder, run=run, label="test", **options)
+    return fitted, model.state_dict()
+
+
+def lora(base):
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(
+        model_with_dropout(base), LoraConfig(r=2, target_modules="all-linear", lora_dropout=0.1)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [model_with_dropout, lora])
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(base, data, tmp_path, make):
+    whole, expected = train(base, data, tmp_path / "whole", tiny.Recorder(), make(base))
+    for kill in (5, 14):  # before the first checkpoint is followed by another, and later
+        with pytest.raises(Killed):
+            train(base, data, tmp_path / "killed", KilledAt(kill), make(base))
+    # What a kill in the middle of writing leaves behind: no state file yet.
+    (tmp_path / "killed" / "checkpoint-16").mkdir()
+    (tmp_path / "killed" / "checkpoint-16" / "model.safetensors").write_bytes(b"half")
+    recorder = tiny.Recorder()
+    resumed, weights = train(base, data, tmp_path / "killed", recorder, make(base))
+    assert min(step for step, _ in recorder.rows) == 13  # went on from checkpoint 12
+    assert resumed == whole
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_loss_falls_and_numbers_are_logged(base, data, tmp_path):
+    recorder = tiny.Recorder()
+    fitted, _ = train(base, data, tmp_path / "t", recorder, steps=40, evaluations=4)
+    assert [step for step, _ in fitted.evaluations] == [10, 20, 30, 40]
+    assert fitted.best == (40, fitted.evaluations[-1][1])
+    assert fitted.evaluations[-1][1] < fitted.evaluations[0][1] - 0.3
+    assert {step for step, values in recorder.rows if "loss" in values} == set(range(1, 41))
+    assert {step for step, values in recorder.rows if "select_loss" in values} == {10, 20, 30, 40}
+
+
+def test_patience_stops_and_the_best_weights_come_back(base, data, tmp_path):
+    """The select text contradicts the training text, so every step makes its loss worse once learned."""
+    tokenizer = models.load_tokenizer(base)
+    noise = packing.Blocks(packing.tokenise(["zz qq xx kk " * 20], tokenizer), 32)
+    fitted, weights = train(
+        base, data, tmp_path / "t", tiny.Recorder(), steps=40, evaluations=20, patience=2, select=noise
+    )
+    losses = [loss for _, loss in fitted.evaluations]
+    assert fitted.steps < 40
+    assert losses.index(min(losses)) == len(losses) - 3
+    model = models.load_decoder(base)
+    model.load_state_dict(weights)
+    rows = [noise[block] for block in range(len(noise))]
+    batch = {key: torch.stack([torch.from_numpy(row[key]) for row in rows]) for key in rows[0]}
+    with torch.inference_mode():
+        assert model(**batch).loss.item() == pytest.approx(min(losses), rel=2e-2)
+
+
+def test_the_micro_batch_changes_results_by_rounding_only(base, data, tmp_path, monkeypatch):
+    model = models.load_decoder(base)
+    _, whole = train(base, data, tmp_path / "a", tiny.Recorder(), model, steps=5, evaluations=1)
+    monkeypatch.setenv("DEIDSYNTH_MICRO_BATCH", "1")
+    model = models.load_decoder(base)
+    _, single = train(base, data, tmp_path / "b", tiny.Recorder(), model, steps=5, evaluations=1)
+    assert max((whole[name] - single[name]).abs().max().item() for name in whole) < 2e-3
+    assert any(not torch.equal(whole[name], single[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("batch", "allowed", "expected"),
+    [(8, "8", (8, 1)), (16, "8", (8, 2)), (6, "4", (3, 2)), (7, "4", (1, 7))],
+)
+def test_the_micro_batch_divides_the_batch(monkeypatch, batch, allowed, expected):
+    monkeypatch.setenv("DEIDSYNTH_MICRO_BATCH", allowed)
+    assert training._micro_batch(batch) == expected
+
+
+def test_micro_batch_and_processes_that_cannot_be(monkeypatch):
+    for value in ("0", "many"):
+        monkeypatch.setenv("DEIDSYNTH_MICRO_BATCH", value)
+        with pytest.raises(UserError, match="DEIDSYNTH_MICRO_BATCH"):
+            training._micro_batch(8)
+    monkeypatch.setenv("DEIDSYNTH_MICRO_BATCH", "8")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match="3 processes"):
+        training._micro_batch(8)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert training._micro_batch(8) == (2, 1)
+
+
+def test_too_few_examples_is_a_defect(base, data, tmp_path):
+    with pytest.raises(ValueError, match="too few"):
+        train(base, data, tmp_path / "t", tiny.Recorder(), steps=51)

@@ -1,0 +1,68 @@
+"""Invented text, and base models of real classes small enough for tests: random weights from a config."""
+
+from pathlib import Path
+
+import torch
+
+from stages.shared import lineage, notes, tokenizers
+from stages.shared.lineage import Read
+from stages.shared.notes import Note
+
+NAMES = ("Ana Ruiz", "Luis Mora", "Eva Gil", "Juan Peña", "Sara Vidal")
+COMPLAINTS = ("dolor torácico", "fiebre alta", "tos seca", "mareo leve", "cefalea intensa", "náuseas")
+
+DECODERS = {
+    "llama": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+              "num_key_value_heads": 2, "max_position_embeddings": 256, "tie_word_embeddings": True},
+    # The classes of GPT-SW3 and FLOR.
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
+    "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
+}  # fmt: skip
+
+
+def texts(count: int) -> list[str]:
+    """Invented notes of about 25 words, all different."""
+    return [
+        f"Nombre: {NAMES[i % 5]}.\nEdad: {20 + i % 60} años.\nAcude por {COMPLAINTS[i % 6]} desde hace {i} días. "
+        f"Se pauta reposo y control en {1 + i % 9} semanas. Firma: {NAMES[(i + 2) % 5]}."
+        for i in range(count)
+    ]
+
+
+def tokenizer(role: str = "decoder", vocab_size: int = 400):
+    return tokenizers.train(texts(60), vocab_size, role, 256)
+
+
+def decoder(folder: Path, kind: str = "llama", seed: int = 0) -> Path:
+    """A random-weight decoder with its tokenizer and lineage, as models_base leaves one."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tok = tokenizer()
+    torch.manual_seed(seed)
+    special = {
+        "bos_token_id": tok.bos_token_id,
+        "eos_token_id": tok.eos_token_id,
+        "pad_token_id": tok.pad_token_id,
+    }
+    config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind])
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tok.save_pretrained(folder)
+    lineage.write(folder, [Read("story", "public", "gradient"), Read("story", "public", "vocabulary")])
+    return folder
+
+
+def table(folder: Path, role: str, of: list[str]) -> Path:
+    """A note table of untagged texts with the lineage of a role of the demo."""
+    notes.write(folder, [Note(f"{role}-{i}", f"{role}-{i}", text) for i, text in enumerate(of)])
+    lineage.write(folder, [Read(f"demo/0/{role}", "real", "content")])
+    return folder
+
+
+class Recorder:
+    """Stands in for a tracking run: keeps what was logged."""
+
+    def __init__(self):
+        self.rows: list[tuple[int, dict]] = []
+
+    def metrics(self, values, step=0):
+        self.rows.append((step, dict(values)))
