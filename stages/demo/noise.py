@@ -1,0 +1,67 @@
+"""What hurried authors do to a text: shorthand, typing slips, missing accents, hard line breaks."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from random import Random
+
+from stages.demo.grammar import Piece
+
+# Shares of notes by an author who uses shorthand, drops accents, or breaks lines.
+_SHORTHAND, _NO_ACCENTS, _WRAPPED = 0.3, 0.06, 0.4
+# Share of a shorthand author's words that are shortened, and of all long words that are mistyped.
+_SHORTENED, _MISTYPED = 0.6, 0.008
+_LONG_WORD = re.compile(r"[^\W\d_]{6,}")
+
+
+def noisy(pieces: Iterable[Piece], abbreviations: Mapping[str, str], rng: Random) -> list[Piece]:
+    """The pieces as one author would type them: shorthand and slips outside spans only, so spans stay exact."""
+    shortens = rng.random() < _SHORTHAND
+    plain = rng.random() < _NO_ACCENTS
+    words = re.compile(rf"\b({'|'.join(map(re.escape, abbreviations))})\b")
+
+    def shorten(match: re.Match[str]) -> str:
+        return abbreviations[match[0]] if rng.random() < _SHORTENED else match[0]
+
+    def mistype(match: re.Match[str]) -> str:
+        word = match[0]
+        if rng.random() >= _MISTYPED:
+            return word
+        at = rng.randrange(1, len(word) - 2)
+        return rng.choice([word[:at] + word[at + 1] + word[at] + word[at + 2 :], word[:at] + word[at + 1 :]])
+
+    result = []
+    for text, label in pieces:
+        if label is None:
+            if shortens:
+                text = words.sub(shorten, text)
+            text = _LONG_WORD.sub(mistype, text)
+        result.append(Piece(_without_accents(text) if plain else text, label))
+    return result
+
+
+def wrapped(text: str, rng: Random) -> str:
+    """`text`, in some notes with hard line breaks: each takes the place of a space, inside spans too.
+
+    Offsets stay as they are.
+    """
+    if rng.random() >= _WRAPPED:
+        return text
+    width = rng.randint(55, 90)
+    return "\n".join(_break(line, width) for line in text.split("\n"))
+
+
+def _break(line: str, width: int) -> str:
+    start = 0
+    while len(line) - start > width:
+        space = line.rfind(" ", start, start + width + 1)
+        if space <= start:
+            break
+        line = f"{line[:space]}\n{line[space + 1 :]}"
+        start = space + 1
+    return line
+
+
+def _without_accents(text: str) -> str:
+    """`text` with the bare letters, as many of them."""
+    return "".join(unicodedata.normalize("NFD", sign)[0] for sign in text)

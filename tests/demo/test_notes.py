@@ -1,0 +1,260 @@
+"""stages.demo.notes: what the invented corpora promise."""
+
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stages.demo import notes as demo
+from stages.demo import public_text
+from stages.demo.identities import folded
+from stages.demo.scene import LABELS
+from stages.shared import lineage
+from stages.shared.errors import UserError
+from stages.shared.notes import Note, Span
+from stages.shared.tags import words
+from tests.demo.dictionary_tagger import DictionaryTagger, strict_f1
+
+TRAIN, TEST, TEXT_WORDS = 320, 120, 250_000
+PARAMS = f"demo: {{notes: {{train: {TRAIN}, test: {TEST}, text_words: {TEXT_WORDS}, seed: 20250221}}}}\n"
+
+
+def write(folder: Path, corpus: str, patch: pytest.MonkeyPatch) -> Path:
+    """Run the stage in `folder` with the default sizes."""
+    folder.mkdir(exist_ok=True)
+    (folder / "params.yaml").write_text(PARAMS)
+    patch.chdir(folder)
+    patch.setattr(sys, "argv", ["notes", "--corpus", corpus, "--out", "raw", "--text", "public"])
+    demo.main()
+    return folder
+
+
+@pytest.fixture(scope="module", params=["demo-es", "demo-sv"])
+def written(request, tmp_path_factory):
+    """(corpus, folder with raw/ and public/)."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield request.param, write(tmp_path_factory.mktemp(request.param), request.param, patch)
+
+
+@pytest.fixture(scope="module")
+def corpus(written) -> dict[str, list[Note]]:
+    """The notes of each part, read from the files."""
+    return {part: read_brat(written[1] / "raw" / part) for part in demo.PARTS}
+
+
+def read_brat(folder: Path) -> list[Note]:
+    found = []
+    for path in sorted(folder.glob("*.txt")):
+        text = path.read_bytes().decode("utf-8")
+        spans = []
+        for row in path.with_suffix(".ann").read_text(encoding="utf-8").splitlines():
+            _, place, surface = row.split("\t")
+            label, start, end = place.split(" ")
+            assert text[int(start) : int(end)].replace("\n", " ") == surface
+            spans.append(Span(int(start), int(end), label))
+        found.append(Note(path.stem, path.stem.rsplit("-", 1)[0], text, tuple(spans), folder.name))
+    return found
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def name_words(part: list[Note], *labels: str) -> set[str]:
+    """Folded words of the spans of some labels."""
+    return {
+        folded(note.text[span.start + start : span.start + end])
+        for note in part
+        for span in note.spans
+        if span.label in labels
+        for start, end in words(note.surface(span))
+        if end - start > 1
+    }
+
+
+def surfaces(part: list[Note], label: str) -> set[str]:
+    return {
+        folded(" ".join(note.surface(s).split())) for note in part for s in note.spans if s.label == label
+    }
+
+
+def test_same_bytes_each_run(written, tmp_path, monkeypatch):
+    name, folder = written
+    again = write(tmp_path / "again", name, monkeypatch)
+    assert hashes(again) == hashes(folder)
+
+
+def test_more_notes_leave_the_first_as_they_are(monkeypatch, tmp_path):
+    language = demo.LANGUAGES["es"]
+    names = demo.identities.lists(language, 1)["train"]
+    few = list(demo.write_notes(language, names, "train", 5, "1"))
+    more = list(demo.write_notes(language, names, "train", 9, "1"))
+    assert more[:5] == few
+
+
+def test_raw_folder_is_brat_and_nothing_else(written):
+    raw = written[1] / "raw"
+    assert sorted(path.name for path in raw.iterdir()) == ["test", "train"]
+    for part, size in (("train", TRAIN), ("test", TEST)):
+        texts = {path.stem for path in (raw / part).glob("*.txt")}
+        assert texts == {path.stem for path in (raw / part).glob("*.ann")}
+        assert len(texts) == size and 2 * size == len(list((raw / part).iterdir()))
+        assert all(re.fullmatch(r"\d+-\d", stem) for stem in texts)
+
+
+def test_spans_are_clean(corpus):
+    for note in corpus["train"] + corpus["test"]:
+        edges = words(note.text)
+        starts, ends = {start for start, _ in edges}, {end for _, end in edges}
+        before = 0
+        for span in note.spans:
+            assert before <= span.start and span.start in starts and span.end in ends
+            before = span.end
+        assert not re.search(r"[{}<>|]", note.text.replace(" |", "").replace("| ", "")), note.note_id
+
+
+def test_labels(corpus):
+    for part, least in (("train", 90), ("test", 25)):
+        counts = Counter(span.label for note in corpus[part] for span in note.spans)
+        assert set(counts) == set(LABELS) and len(LABELS) >= 12
+        assert min(counts.values()) >= least, counts
+
+
+def test_groups_and_lengths(corpus):
+    sizes = Counter(note.group_id for note in corpus["train"])
+    assert set(sizes.values()) == {1, 2, 3}
+    assert not {note.group_id for note in corpus["test"]} & set(sizes)
+    lengths = sorted(len(note.text.split()) for note in corpus["train"])
+    assert lengths[len(lengths) // 20] >= 115 and lengths[-len(lengths) // 20] <= 250
+
+
+def test_a_patient_keeps_name_and_numbers(corpus):
+    records = {}
+    for note in corpus["train"]:
+        for span in note.spans:
+            if span.label == "RECORD":
+                records.setdefault(note.group_id, set()).add(note.surface(span))
+    assert all(len(found) == 1 for found in records.values())
+
+
+def test_spans_with_spaces_and_line_breaks(corpus):
+    broken = Counter(s.label for note in corpus["train"] for s in note.spans if "\n" in note.surface(s))
+    assert sum(broken.values()) >= 60 and {"PATIENT", "DOCTOR", "HOSPITAL", "DATE"} <= set(broken)
+
+
+def test_names_streets_and_hospitals_of_the_parts_are_disjoint(corpus):
+    people = ("PATIENT", "DOCTOR", "RELATIVE")
+    train, test = name_words(corpus["train"], *people), name_words(corpus["test"], *people)
+    assert not train & test and min(len(train), len(test)) >= 150
+    for label in ("STREET", "HOSPITAL"):
+        train, test = surfaces(corpus["train"], label), surfaces(corpus["test"], label)
+        assert not train & test and min(len(train), len(test)) >= 15
+
+
+def test_names_that_are_words_stand_outside_spans_too(corpus):
+    """Capitalised like a name ("Dolores articulares ..."), in the training and in the test part."""
+    for part in corpus.values():
+        names = name_words(part, "PATIENT", "DOCTOR", "RELATIVE")
+        outside = set()
+        for note in part:
+            covered = {at for span in note.spans for at in range(span.start, span.end)}
+            outside |= {note.text[start:end] for start, end in words(note.text) if start not in covered}
+        assert len({word for word in outside if word.istitle() and folded(word) in names}) >= 2
+        assert len({word for word in outside if folded(word) in names}) >= 5
+
+
+def test_dates_are_written_in_many_ways(corpus):
+    shapes = {
+        re.sub(r"\d", "9", re.sub(r"[^\W\d_]+", "a", note.surface(span)))
+        for note in corpus["train"]
+        for span in note.spans
+        if span.label == "DATE"
+    }
+    assert len(shapes) >= 10
+
+
+@pytest.mark.parametrize("relative", ["hace", "igår", "ayer", "sedan"])
+def test_relative_dates_are_not_tagged(corpus, relative):
+    assert not any(
+        relative in note.surface(span).split()
+        for note in corpus["train"]
+        for span in note.spans
+        if span.label == "DATE"
+    )
+
+
+def test_eponyms_and_departments_are_not_tagged(corpus):
+    tagged = name_words(corpus["train"] + corpus["test"], *LABELS)
+    assert not tagged & {"parkinson", "crohn", "valsalva", "alzheimer", "dagkirurgin", "radiodiagnostico"}
+    assert any("Crohn" in note.text for note in corpus["train"])
+
+
+def test_one_shape_has_several_labels_and_none(corpus):
+    """Eight digits: only context tells a record from a licence, an insurance number or a vaccine's lot."""
+    labels = set()
+    for note in corpus["train"]:
+        spans = {(span.start, span.end): span.label for span in note.spans}
+        labels |= {spans.get(match.span(), "none") for match in re.finditer(r"\b\d{8}\b", note.text)}
+    assert {"RECORD", "INSURANCE_ID", "none"} <= labels and len(labels) >= 4
+
+
+@pytest.fixture(scope="module")
+def tagger(corpus) -> DictionaryTagger:
+    return DictionaryTagger(corpus["train"])
+
+
+def test_a_dictionary_is_not_enough(corpus, written, tagger, capsys):
+    score = strict_f1(corpus["test"], tagger)
+    with capsys.disabled():
+        print(f"\n{written[0]}: dictionary and regexes, strict span F1 {score:.3f}")
+    # A bound from below too: a tagger that finds nothing would prove nothing.
+    assert 0.3 < score < 0.75
+
+
+def test_the_dictionary_tagger_knows_what_it_was_shown(corpus, tagger):
+    """On its own training notes the tagger is good: its score on the test part is no fault of its code."""
+    assert strict_f1(corpus["train"][:60], tagger) > 0.85
+
+
+def test_public_text(written, corpus):
+    name, folder = written
+    documents = [json.loads(row) for row in (folder / "public" / public_text.FILE).open(encoding="utf-8")]
+    assert {"note_id", "text"} == set().union(*documents)
+    assert len({document["note_id"] for document in documents}) == len(documents)
+    size = sum(len(document["text"].split()) for document in documents)
+    assert TEXT_WORDS <= size < TEXT_WORDS + 500
+    assert lineage.read(folder / "public") == {lineage.Read(f"{name}/public-text", "invented", "content")}
+
+    # No sentence of the notes: not eight words in a row. Names: other lists.
+    notes = corpus["train"] + corpus["test"]
+    ours = runs((note.text for note in notes), 8)
+    shared = ours & runs((document["text"] for document in documents), 8)
+    assert not shared, sorted(shared)[:5]
+    whole = {surface for label in ("PATIENT", "DOCTOR", "RELATIVE") for surface in surfaces(notes, label)}
+    names = surfaces(notes, "STREET") | surfaces(notes, "HOSPITAL") | {name for name in whole if " " in name}
+    text = folded(" ".join(" ".join(document["text"].split()) for document in documents))
+    assert len(names) > 500 and not {name for name in names if name in text}
+
+
+def runs(texts, length: int) -> set[str]:
+    """Every run of `length` words, in lower case, without punctuation."""
+    found = set()
+    for text in texts:
+        plain = [word.strip(".,;:()").casefold() for word in text.split()]
+        found |= {" ".join(plain[at : at + length]) for at in range(len(plain) - length + 1)}
+    return found
+
+
+@pytest.mark.parametrize("name", ["demo-xx", "es", "demo-", "meddocan"])
+def test_unknown_language(name, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="demo-es, demo-sv"):
+        write(tmp_path, name, monkeypatch)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
