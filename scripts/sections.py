@@ -36,7 +36,7 @@ def cells(project: Path) -> list[Cell]:
     with contextlib.closing(Repo(str(project))) as repo:
         return [
             Cell(
-                stage.addressing,
+                stage.name,
                 stage.cmd,
                 frozenset(
                     name for dep in stage.deps if isinstance(dep, ParamsDependency) for name in dep.params

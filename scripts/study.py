@@ -7,6 +7,7 @@ or failed, it continues at the same cell when started again.
 """
 
 import argparse
+import contextlib
 import os
 import platform
 import shutil
@@ -79,28 +80,42 @@ def worktree(profile: str) -> Path:
         _forget_demo(project)
     else:
         _output("git", "checkout", "--quiet", "HEAD", "--", "params.yaml", cwd=project)
+    share_stores(here, project)
+    return project
+
+
+def share_stores(here: Path, project: Path) -> None:
+    """Give the study this checkout's local DVC config, cache, site cache and vault."""
+    from dvc.config import Config
+
     local = here / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy(local, project / ".dvc" / "config.local")
-    shared = {
-        "cache.dir": here / ".dvc" / "cache",
-        "core.site_cache_dir": here / "data" / ".site-cache",
-    }
-    if "vault" not in (local.read_text(encoding="utf-8") if local.is_file() else ""):
-        shared["remote.vault.url"] = here / "data" / ".vault"
-    for key, value in shared.items():
-        _output("dvc", "config", "--quiet", "--local", key, str(value), cwd=project)
-    return project
+    with Config(str(project / ".dvc")).edit("local") as config:
+        config.setdefault("cache", {}).setdefault("dir", str(here / ".dvc" / "cache"))
+        config.setdefault("core", {}).setdefault("site_cache_dir", str(here / "data" / ".site-cache"))
+        config.setdefault("remote", {}).setdefault("vault", {}).setdefault(
+            "url", str(here / "data" / ".vault")
+        )
 
 
 def take_over_pointers(project: Path) -> None:
     """Copy *.dvc of data/raw and data/public, also those not in git, and link their data from the cache."""
+    from dvc.exceptions import CheckoutError
+    from dvc.repo import Repo
+
     pointers = [*sorted(Path("data/raw").glob("*.dvc")), *sorted(Path("data/public").glob("*.dvc"))]
     for pointer in pointers:
         (project / pointer).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(pointer, project / pointer)
-    if pointers:
-        _output("dvc", "checkout", "--quiet", *map(str, pointers), cwd=project)
+    if not pointers:
+        return
+    with contextlib.closing(Repo(str(project))) as repo:
+        try:
+            repo.checkout([str(project / pointer) for pointer in pointers])
+        except CheckoutError as error:
+            missing = ", ".join(str(path) for path in error.target_infos)
+            raise UserError(f"{missing}: not in DVC's cache; run `dvc pull` or `dvc add` it again") from None
 
 
 class Record:
@@ -198,18 +213,14 @@ def _metrics_of(project: Path) -> dict[str, list[str]]:
     """Paths below metrics/ that each cell writes."""
     from dvc.repo import Repo
 
-    repo = Repo(str(project))
-    try:
-        return {
-            stage.addressing: [
-                path
-                for out in stage.outs
-                if (path := Path(out.fs_path).relative_to(project).as_posix()).startswith("metrics/")
-            ]
-            for stage in repo.index.stages
+    with contextlib.closing(Repo(str(project))) as repo:
+        outs = {
+            stage.name: [Path(out.fs_path) for out in stage.outs] for stage in repo.index.stages if stage.cmd
         }
-    finally:
-        repo.close()
+    return {
+        cell: [path.relative_to(project).as_posix() for path in paths if project / "metrics" in path.parents]
+        for cell, paths in outs.items()
+    }
 
 
 def _forget_demo(project: Path) -> None:

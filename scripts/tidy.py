@@ -3,6 +3,7 @@
 Outputs of a corpus, fold or seed that left the grid, scratch of abandoned runs, and with them nothing else.
 """
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -21,11 +22,8 @@ def orphans(project: Path) -> list[Path]:
     """The topmost files and folders below data/ and metrics/ that hold no output, pointer or hidden file."""
     from dvc.repo import Repo
 
-    repo = Repo(str(project))
-    try:
+    with contextlib.closing(Repo(str(project))) as repo:
         owned = {Path(out.fs_path) for out in repo.index.outs}
-    finally:
-        repo.close()
     # data/public stands empty where there is no demo: a stage depends on it.
     above = {parent for path in owned for parent in path.parents} | {project / "data" / "public"}
 
