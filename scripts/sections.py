@@ -47,11 +47,12 @@ def cells(project: Path) -> list[Cell]:
         ]
 
 
-def loaded(project: Path, cell: Cell) -> set[str]:
-    """Names of the sections that a cell's stage loads until it has all declared ones or asks for its input.
+def loaded(project: Path, cell: Cell, further: bool = False) -> set[str]:
+    """Names of the sections that a cell's stage loads until it has all declared ones or misses its input.
 
     The stage's `main` runs in an empty folder with nothing but params.yaml, in this process. Raises UserError for
-    a section that the stage refuses.
+    a section that the stage refuses. With `further` it runs on to where it misses its input, to find sections that
+    are not declared; a stage whose input is a hub would ask the hub.
     """
     _, _, module, *arguments = shlex.split(cell.command)
     names: set[str] = set()
@@ -67,7 +68,7 @@ def loaded(project: Path, cell: Cell) -> set[str]:
         # A class that ignores keys only peeks, to choose the class that checks them.
         if section.model_config.get("extra") != "ignore":
             names.add(name)
-        if names >= cell.declared:
+        if names >= cell.declared and not further:
             raise _Loaded
         return result
 

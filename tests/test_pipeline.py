@@ -180,7 +180,9 @@ def clone(tmp_path_factory) -> Path:
 
 def test_params_of_a_stage_are_the_sections_it_loads(clone):
     for cell in sections.cells(clone):
-        assert sections.loaded(clone, cell) == cell.declared, cell.name
+        # demo_notes has no input to miss, and would write its corpus.
+        further = not cell.name.startswith("demo_notes@")
+        assert sections.loaded(clone, cell, further) == cell.declared, cell.name
 
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in (graph.ROOT / "profiles").glob("*.yaml")))
