@@ -17,6 +17,7 @@ import pytest
 
 from stages.shared import tracking
 from stages.shared.quiet import silence
+from tests.toy import Toy, make
 
 silence()
 
@@ -69,3 +70,9 @@ def store(prepared_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("DEIDSYNTH_TRACKING")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     return os.environ["MLFLOW_TRACKING_URI"]
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory, prepared_store: Path) -> Toy:
+    """The whole pipeline, run once at toy size for all tests that look at what it leaves."""
+    return make(tmp_path_factory.mktemp("toy"), prepared_store)

@@ -1,0 +1,118 @@
+"""The whole pipeline with real stages at toy size, in a clone, on a corpus that a person has added."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from scripts.study import merged
+from tests import graph
+
+CORPUS = "toy"
+# Stands in every raw note, once as a patient's name and once in running text.
+MARKER = "Zqxmarkjw"
+
+MODEL = {
+    "source": "scratch",
+    "text": [CORPUS],
+    "vocab_size": 600,
+    "pretrain": {"steps": 2, "batch": 2, "context": 64},
+}
+SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+# What the toy changes against params.yaml: sizes, and gates that models of two steps cannot pass.
+OVERLAY = {
+    "grid": {"demos": ["demo-es"], "corpora": [CORPUS], "folds": [0], "seeds": [1]},
+    "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}},
+    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}},
+    "synthesis": {
+        "adapt": {"epochs": 1, "context": 64, "batch": 4, "evaluations": 1},
+        "generate": {
+            "max_new_tokens": 60,
+            "volume": 0.3,
+            "chunk": 16,
+            "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0},
+        },
+        "check": {"stop": False},
+    },
+}
+
+# Loaded by every Python process of the run: notes each connection and each lookup of a host name.
+WATCH = """
+import os, sys
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+        address = arguments[0] if event.startswith("socket.get") else arguments[1]
+        if not isinstance(address, (str, bytes)) or event.startswith("socket.get"):
+            with open(os.environ["CONNECTIONS"], "a") as file:
+                file.write(f"{event} {address!r} {sys.argv}\\n")
+sys.addaudithook(watch)
+"""
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A project in which the toy has run, what it printed, and the home folder and connections of its processes."""
+
+    project: Path
+    home: Path
+    connections: Path
+    output: str
+
+    def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess:
+        """Run a command in the project, watched as the toy was."""
+        settings = {
+            "HOME": str(self.home),
+            "TMPDIR": str(self.home / "tmp"),
+            "PYTHONPATH": str(self.home / "watch"),
+            "CONNECTIONS": str(self.connections),
+            "OMP_NUM_THREADS": "1",
+            "DEIDSYNTH_TRACKING": "",
+        }
+        return graph.run(self.project, *command, check=check, **settings | more)
+
+
+def settings(base: dict) -> dict:
+    """params.yaml of the toy: the demo's with the overlay and a corpus of its own."""
+    demo = base["corpora"]["demo-es"]
+    corpus = {
+        "raw": demo["raw"],
+        "encoder": merged(demo["encoder"], MODEL | {"config": SIZE}),
+        "decoder": merged(demo["decoder"], MODEL | {"config": SIZE}),
+    }
+    return merged(merged(base, OVERLAY), {"corpora": {CORPUS: merged(demo, corpus)}})
+
+
+def make(folder: Path, store: Path) -> Toy:
+    """Clone, set up, write and add a corpus with the marker, and run the whole pipeline."""
+    project = graph.clone(folder / "project")
+    home = folder / "home"
+    for name in ("tmp", "watch"):
+        (home / name).mkdir(parents=True)
+    (home / "watch" / "sitecustomize.py").write_text(WATCH)
+    toy = Toy(project, home, folder / "connections", "")
+    file = project / "params.yaml"
+    file.write_text(yaml.safe_dump(settings(yaml.safe_load(file.read_text())), sort_keys=False))
+    (project / "mlflow.db").write_bytes(store.read_bytes())
+    toy.run("python", "-m", "scripts.setup")
+    raw, public = f"data/raw/{CORPUS}", f"data/public/{CORPUS}"
+    toy.run("python", "-m", "stages.demo.notes", "--corpus", "demo-es", "--out", raw, "--text", public)
+    plant(project / raw)
+    toy.run("dvc", "add", "--quiet", raw, public)
+    graph.commit(project)
+    done = toy.run("dvc", "repro", check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-6000:]
+    return Toy(project, home, toy.connections, output)
+
+
+def plant(raw: Path) -> None:
+    """Put the marker at the end of every brat note, tagged and untagged."""
+    for file in sorted(raw.rglob("*.txt")):
+        text = file.read_text(encoding="utf-8")
+        start = len(text) + 1
+        file.write_text(f"{text}\n{MARKER} acude. {MARKER.lower()}\n", encoding="utf-8")
+        tags = file.with_suffix(".ann")
+        row = f"T900\tPATIENT {start} {start + len(MARKER)}\t{MARKER}\n"
+        tags.write_text(tags.read_text(encoding="utf-8") + row, encoding="utf-8")
