@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from stages.shared import tags
 from stages.shared.notes import Note, Span
+from stages.shared.params import Section
 
 # Counted per note and label. `gold`, `predicted`: spans; `hits`: same offsets and label; `located`: gold spans whose
 # offsets are predicted under any label; `hidden`: gold spans of which no letter or digit stays visible; `seen`: gold
@@ -87,6 +89,13 @@ class Counts:
         )
 
 
+class Bootstrap(Section):
+    """How intervals are drawn: a part of params sections."""
+
+    samples: int = Field(ge=100)
+    seed: int
+
+
 class Estimate(NamedTuple):
     """A score and its 95 % bootstrap interval."""
 
@@ -96,7 +105,7 @@ class Estimate(NamedTuple):
 
 
 def count(pairs: Iterable[tuple[Note, Note]], seen: Collection[str] = frozenset()) -> Counts:
-    """Counts of (gold, predicted) notes; `seen` holds the `surface_key`s of the training spans.
+    """Counts of (gold, predicted) notes; `seen` holds the `surfaces` of training.
 
     Raises ValueError if the two notes of a pair are not the same note.
     """
@@ -119,6 +128,11 @@ def count(pairs: Iterable[tuple[Note, Note]], seen: Collection[str] = frozenset(
             by_label[row, column[label], MEASURES.index(measure)] = number
     notes = np.array(by_note, dtype=np.int64).reshape(-1, len(NOTE_MEASURES))
     return Counts(tuple(note_ids), tuple(group_ids), tuple(labels), by_label, notes)
+
+
+def surfaces(training: Iterable[Note]) -> frozenset[str]:
+    """What `count` takes as seen: the surface of every span of the training notes."""
+    return frozenset(surface_key(note.surface(span)) for note in training for span in note.spans)
 
 
 def surface_key(surface: str) -> str:
@@ -355,23 +369,22 @@ def total(replicates: Sequence[Counts]) -> Totals:
     )
 
 
-def resample(replicates: Sequence[Counts], samples: int, seed: int) -> Totals:
+def resample(replicates: Sequence[Counts], bootstrap: Bootstrap) -> Totals:
     """Totals with leading axes (samples, replicates): each sample draws as many groups as there are, with repeats.
 
     The same seed draws the same groups for any arm and replicate scored on the same notes.
     """
     labels = _labels(replicates)
     groups = {group: row for row, group in enumerate(sorted(set(replicates[0].group_ids)))}
-    # Floats, exact up to 2**53, because numpy multiplies integer matrices slowly.
-    drawn = np.random.default_rng(seed).multinomial(
-        len(groups), np.full(len(groups), 1 / len(groups)), samples
-    )
+    generator = np.random.default_rng(bootstrap.seed)
+    drawn = generator.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), bootstrap.samples)
     by_label = np.zeros((len(groups), len(replicates), len(labels), len(MEASURES)))
     by_note = np.zeros((len(groups), len(replicates), len(NOTE_MEASURES)))
     for number, counts in enumerate(replicates):
         rows = [groups[group] for group in counts.group_ids]
         np.add.at(by_label[:, number], rows, _widened(counts, labels))
         np.add.at(by_note[:, number], rows, counts.by_note)
+    # Floats, exact up to 2**53, because numpy multiplies integer matrices slowly.
     weights = drawn.astype(float)
     return Totals(labels, np.tensordot(weights, by_label, 1), np.tensordot(weights, by_note, 1))
 
@@ -382,10 +395,10 @@ def mean(score: Callable[[Totals], np.ndarray], replicates: Sequence[Counts]) ->
 
 
 def estimate(
-    score: Callable[[Totals], np.ndarray], replicates: Sequence[Counts], samples: int, seed: int
+    score: Callable[[Totals], np.ndarray], replicates: Sequence[Counts], bootstrap: Bootstrap
 ) -> Estimate:
-    """A score averaged over replicates, with its interval over `samples` draws of groups."""
-    drawn = score(resample(replicates, samples, seed)).mean(axis=1)
+    """A score averaged over replicates, with its interval."""
+    drawn = score(resample(replicates, bootstrap)).mean(axis=1)
     return Estimate(float(mean(score, replicates)), *_interval(drawn))
 
 
@@ -393,8 +406,7 @@ def difference(
     score: Callable[[Totals], np.ndarray],
     arm: Sequence[Counts],
     reference: Sequence[Counts],
-    samples: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> Estimate:
     """`arm` minus `reference`, paired: every draw takes the same groups from both.
 
@@ -402,7 +414,7 @@ def difference(
     """
     if len({frozenset(counts.note_ids) for counts in (*arm, *reference)}) != 1:
         raise ValueError("the two arms were not scored on the same notes")
-    drawn = [score(resample(side, samples, seed)).mean(axis=1) for side in (arm, reference)]
+    drawn = [score(resample(side, bootstrap)).mean(axis=1) for side in (arm, reference)]
     return Estimate(float(mean(score, arm) - mean(score, reference)), *_interval(drawn[0] - drawn[1]))
 
 

@@ -24,7 +24,7 @@ from stages.shared.quiet import silence
 
 _SQLITE = "sqlite:///"
 # What may be copied to MLflow: reports in the formats that stages write below metrics/.
-_REPORTS = (".csv", ".json")
+_REPORTS = (".csv", ".json", ".md")
 
 
 class Run:
@@ -64,11 +64,13 @@ def track(
     params: BaseModel | Mapping[str, Any],
     tags: Mapping[str, Any] | None = None,
     inputs: Iterable[str | Path] = (),
+    replace: bool = False,
 ) -> Iterator[Run]:
     """A run named `cell` in `experiment` (the stage's name with a slash), ended as FINISHED or FAILED.
 
     `tags` are the cell's axes under the names all stages share: corpus, arm, fold, seed. `inputs` are DVC outputs;
-    their md5 of dvc.lock is kept, so that the run is tied to exact data.
+    their md5 of dvc.lock is kept, so that the run is tied to exact data. With `replace`, the finished run takes the
+    place of the cell's earlier ones of the same DVC experiment: MLflow keeps those among its deleted runs.
     """
     if os.environ.get("DEIDSYNTH_TRACKING") == "off":
         yield Run()
@@ -84,6 +86,11 @@ def track(
         client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
+    if replace:
+        for earlier in client.search_runs([experiment_id], f"attributes.run_name = '{cell}'"):
+            same = earlier.data.tags.get("dvc.exp") == all_tags.get("dvc.exp")
+            if same and earlier.info.run_id != run_id:
+                client.delete_run(earlier.info.run_id)
 
 
 def tracking_uri() -> str:

@@ -297,12 +297,16 @@ def test_identities(pairs):
 # Intervals
 
 
+def draws(samples: int, seed: int) -> scoring.Bootstrap:
+    return scoring.Bootstrap(samples=samples, seed=seed)
+
+
 def test_the_bootstrap_is_the_sum_over_drawn_groups():
     pairs = random_notes(3, notes=8)
     counts = scoring.count(pairs)
-    drawn = scoring.resample([counts], samples=20, seed=5)
+    drawn = scoring.resample([counts], draws(100, seed=5))
     # The same draws by hand: each group as often as the multinomial says.
-    times = np.random.default_rng(5).multinomial(4, [1 / 4] * 4, 20)
+    times = np.random.default_rng(5).multinomial(4, [1 / 4] * 4, 100)
     for sample in range(20):
         chosen = [pair for pair in pairs for _ in range(times[sample][int(pair[0].group_id[1:])])]
         by_hand = scoring.count(chosen).total()
@@ -313,9 +317,9 @@ def test_the_bootstrap_is_the_sum_over_drawn_groups():
 
 def test_an_estimate_is_seeded_and_covers_its_value():
     counts = scoring.count(random_notes(1))
-    first = scoring.estimate(scoring.strict_f1, [counts], 1000, seed=1)
-    assert first == scoring.estimate(scoring.strict_f1, [counts], 1000, seed=1)
-    assert first != scoring.estimate(scoring.strict_f1, [counts], 1000, seed=2)
+    first = scoring.estimate(scoring.strict_f1, [counts], draws(1000, seed=1))
+    assert first == scoring.estimate(scoring.strict_f1, [counts], draws(1000, seed=1))
+    assert first != scoring.estimate(scoring.strict_f1, [counts], draws(1000, seed=2))
     assert first.value == scoring.strict_f1(counts.total())
     assert first.low < first.value < first.high
     assert 0.02 < first.high - first.low < 0.2
@@ -332,7 +336,9 @@ def test_the_interval_covers_the_truth_nineteen_times_in_twenty():
             spans = tuple(Span(2 * i, 2 * i + 1, "A") for i in range(10))
             note = Note(f"n{number}", f"g{number}", "a " * 10, spans)
             pairs.append((note, replace(note, spans=spans[:hit])))
-        low, high = scoring.estimate(scoring.SCORES["strict_recall"], [scoring.count(pairs)], 500, seed=1)[1:]
+        low, high = scoring.estimate(
+            scoring.SCORES["strict_recall"], [scoring.count(pairs)], draws(500, seed=1)
+        )[1:]
         covered += low <= 0.8 <= high
     assert 88 <= covered <= 100
 
@@ -341,10 +347,10 @@ def test_pairs_share_their_draws():
     pairs = random_notes(1)
     counts = scoring.count(pairs)
     worse = scoring.count([(gold, replace(guess, spans=guess.spans[1:])) for gold, guess in pairs])
-    same = scoring.difference(scoring.strict_f1, [counts], [counts], 200, seed=1)
+    same = scoring.difference(scoring.strict_f1, [counts], [counts], draws(200, seed=1))
     assert same == (0, 0, 0)
-    paired = scoring.difference(scoring.strict_f1, [worse], [counts], 1000, seed=1)
-    single = scoring.estimate(scoring.strict_f1, [worse], 1000, seed=1)
+    paired = scoring.difference(scoring.strict_f1, [worse], [counts], draws(1000, seed=1))
+    single = scoring.estimate(scoring.strict_f1, [worse], draws(1000, seed=1))
     assert paired.value == scoring.strict_f1(worse.total()) - scoring.strict_f1(counts.total())
     assert paired.high < 0
     assert paired.high - paired.low < single.high - single.low
@@ -354,7 +360,7 @@ def test_a_difference_needs_the_same_notes():
     counts = scoring.count(random_notes(1))
     fewer = counts.without_groups({"g0"})
     with pytest.raises(ValueError, match="same notes"):
-        scoring.difference(scoring.strict_f1, [counts], [fewer], 10, seed=1)
+        scoring.difference(scoring.strict_f1, [counts], [fewer], draws(100, seed=1))
 
 
 def test_replicates_are_averaged_and_folds_pooled():
@@ -364,7 +370,7 @@ def test_replicates_are_averaged_and_folds_pooled():
     assert folds.note_ids == whole.note_ids
     assert scoring.scores(folds.total()) == scoring.scores(whole.total())
     worse = scoring.count([(gold, replace(guess, spans=guess.spans[1:])) for gold, guess in pairs])
-    both = scoring.estimate(scoring.strict_f1, [whole, worse], 100, seed=1)
+    both = scoring.estimate(scoring.strict_f1, [whole, worse], draws(100, seed=1))
     assert both.value == pytest.approx(
         (scoring.strict_f1(whole.total()) + scoring.strict_f1(worse.total())) / 2
     )
@@ -398,6 +404,6 @@ def test_a_thousand_samples_of_three_arms_take_seconds():
         arms.append([scoring.Counts(names, names, labels, by_label, by_note)])
     start = time.perf_counter()
     for arm in arms:
-        scoring.estimate(scoring.strict_f1, arm, 1000, seed=1)
-        scoring.difference(scoring.strict_f1, arm, arms[0], 1000, seed=1)
+        scoring.estimate(scoring.strict_f1, arm, draws(1000, seed=1))
+        scoring.difference(scoring.strict_f1, arm, arms[0], draws(1000, seed=1))
     assert time.perf_counter() - start < 5

@@ -154,3 +154,23 @@ def test_first_use_by_three_processes_at_once(tmp_path):
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("ner/train").experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["a", "b", "c"]
+
+
+def test_a_replacing_run_takes_the_place_of_its_cell_in_the_same_experiment(store, monkeypatch):
+    def names_and_experiments() -> list[tuple[str, str | None]]:
+        client = MlflowClient(store)
+        runs = client.search_runs([client.get_experiment_by_name("ner/compare").experiment_id])
+        return sorted((run.info.run_name, run.data.tags.get("dvc.exp", "")) for run in runs)
+
+    for _ in range(2):
+        for cell in ("real", "mixed"):
+            with tracking.track("ner/compare", cell, {}, replace=True):
+                pass
+    assert names_and_experiments() == [("mixed", ""), ("real", "")]
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-bee")
+    with tracking.track("ner/compare", "real", {}, replace=True):
+        pass
+    assert names_and_experiments() == [("mixed", ""), ("real", ""), ("real", "brave-bee")]
+    with pytest.raises(ValueError), tracking.track("ner/compare", "mixed", {}, replace=True):
+        raise ValueError
+    assert names_and_experiments().count(("mixed", "")) == 1

@@ -1,0 +1,317 @@
+"""Lay the arms side by side: what did training on invented notes cost? DVC stage `ner_compare`.
+
+Driven by `grid`, not by what lies in the folders: DVC leaves the outputs of removed cells behind.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from stages.shared import notes, params, scoring
+from stages.shared.console import say
+from stages.shared.errors import UserError, run
+from stages.shared.outputs import building, read_json, write_json
+from stages.shared.scoring import SCORES, Counts
+from stages.shared.tracking import track
+
+
+class Compare(params.Section):
+    """Section ner.compare."""
+
+    arms: list[str] = Field(min_length=1)
+    reference: str
+    bootstrap: scoring.Bootstrap
+
+    @model_validator(mode="after")
+    def _reference_is_an_arm(self) -> Self:
+        if self.reference not in self.arms:
+            raise ValueError(f"reference is {self.reference}, which is not among arms")
+        return self
+
+
+class Grid(params.Section):
+    """Section grid."""
+
+    demos: list[str]
+    corpora: list[str] = Field(min_length=1)
+    folds: list[int] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+
+
+class Cell(NamedTuple):
+    """One trained and scored model."""
+
+    corpus: str
+    arm: str
+    fold: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """How a person reads it in MLflow."""
+        return f"{self.corpus} {self.arm} fold {self.fold} seed {self.seed}"
+
+    @property
+    def path(self) -> str:
+        """Where it lies below the folders of `Sources`."""
+        return f"{self.arm}/{self.corpus}/{self.fold}/{self.seed}"
+
+
+class Sources(NamedTuple):
+    """The folders that hold all cells."""
+
+    train: Path
+    evaluate: Path
+    predictions: Path
+    split: Path
+
+    def metrics(self, cell: Cell) -> tuple[Path, Path]:
+        """The metrics files of a cell: of its training, of its evaluation."""
+        return self.train / f"{cell.path}.json", self.evaluate / f"{cell.path}.json"
+
+    def tables(self, cell: Cell) -> tuple[Path, Path, Path]:
+        """The note tables of a cell: predicted, gold test, gold training."""
+        split = self.split / cell.corpus / str(cell.fold)
+        return self.predictions / cell.path, split / "test", split / "train"
+
+
+# The scores of a row of the table, by column.
+COLUMNS = {
+    "strict_f1": "strict F1",
+    "strict_precision": "P",
+    "strict_recall": "R",
+    "token_f1": "token F1",
+    "blind_recall": "PII words hidden",
+    "clean_notes": "clean notes",
+    "leaks_per_note": "leaks per note",
+    "seen_recall": "R seen",
+    "unseen_recall": "R unseen",
+}
+
+
+def cells(grid: Grid, arms: Sequence[str]) -> list[Cell]:
+    """All cells of the grid, in the order of the table."""
+    return [
+        Cell(corpus, arm, fold, seed)
+        for corpus in grid.corpora
+        for arm in arms
+        for seed in grid.seeds
+        for fold in grid.folds
+    ]
+
+
+def require(sources: Sources, wanted: Iterable[Cell]) -> None:
+    """Raise UserError that names every cell without its metrics or predictions."""
+    missing = []
+    for cell in wanted:
+        tables = [folder / notes.FILE for folder in sources.tables(cell)]
+        absent = [str(path) for path in (*sources.metrics(cell), *tables) if not path.is_file()]
+        if absent:
+            missing.append(f"{cell.name}: no {', '.join(absent)}")
+    if missing:
+        raise UserError(
+            "\n".join(
+                [*missing, "`dvc repro` makes these cells; or take them out of `grid` or ner.compare.arms"]
+            )
+        )
+
+
+def count(sources: Sources, wanted: Iterable[Cell]) -> dict[tuple[str, str], list[Counts]]:
+    """By corpus and arm, the counts of each seed over the test notes of all folds."""
+
+    @cache
+    def seen(training: Path) -> frozenset[str]:
+        return scoring.surfaces(notes.read(training))
+
+    folds: dict[tuple[str, str, int], list[Counts]] = {}
+    for cell in wanted:
+        predicted, test, training = sources.tables(cell)
+        pairs = zip(notes.read(test), notes.read(predicted), strict=True)
+        counts = scoring.count(pairs, seen(training))
+        folds.setdefault((cell.corpus, cell.arm, cell.seed), []).append(counts)
+    replicates: dict[tuple[str, str], list[Counts]] = {}
+    for (corpus, arm, _), parts in folds.items():
+        replicates.setdefault((corpus, arm), []).append(scoring.pool(parts))
+    return replicates
+
+
+def arm_rows(
+    counts: Mapping[tuple[str, str], Sequence[Counts]],
+    trained: Mapping[Cell, Mapping[str, Any]],
+    settings: Compare,
+) -> pl.DataFrame:
+    """One row per corpus and arm: scores, interval, paired difference to the reference, what it was trained on."""
+    rows = []
+    for (corpus, arm), replicates in counts.items():
+        reference = counts[corpus, settings.reference]
+        strict = scoring.estimate(scoring.strict_f1, replicates, settings.bootstrap)
+        minus = scoring.difference(scoring.strict_f1, replicates, reference, settings.bootstrap)
+        runs = [content for cell, content in trained.items() if (cell.corpus, cell.arm) == (corpus, arm)]
+        rows.append(
+            {
+                "corpus": corpus,
+                "arm": arm,
+                **{name: float(scoring.mean(SCORES[name], replicates)) for name in COLUMNS},
+                "strict_f1_low": strict.low,
+                "strict_f1_high": strict.high,
+                "difference": minus.value,
+                "difference_low": minus.low,
+                "difference_high": minus.high,
+                **{
+                    name: sum(run_[name] for run_ in runs) / len(runs) for name in ("notes", "words", "steps")
+                },
+                "test_notes": len(replicates[0].note_ids),
+                "runs": len(runs),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def label_rows(counts: Mapping[tuple[str, str], Sequence[Counts]]) -> pl.DataFrame:
+    """One row per corpus, label and arm: strict F1 and the number of gold spans."""
+    rows = [
+        {"corpus": corpus, "label": label, "arm": arm, "strict_f1": float(score), "gold": int(gold)}
+        for (corpus, arm), replicates in counts.items()
+        for totals in [scoring.total(replicates)]
+        for label, score, gold in zip(
+            totals.labels,
+            scoring.mean(scoring.label_f1, replicates),
+            totals.of_labels("gold").mean(axis=0),
+            strict=True,
+        )
+    ]
+    return pl.DataFrame(rows).sort("corpus", "label", maintain_order=True)
+
+
+def curve_rows(trained: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
+    """One row per cell and evaluation during training."""
+    return pl.DataFrame(
+        [
+            {**cell._asdict(), **{name: point.get(name) for name in ("step", "train_loss", "select_f1")}}
+            for cell, content in trained.items()
+            for point in content["curve"]
+        ],
+        schema_overrides={"train_loss": pl.Float64, "select_f1": pl.Float64},
+        infer_schema_length=None,
+    )
+
+
+def summary(arms: pl.DataFrame, reference: str) -> dict[str, Any]:
+    """The headline numbers by corpus: strict F1 of each arm, each arm's ratio and difference to the reference."""
+    result: dict[str, dict[str, Any]] = {}
+    for row in arms.iter_rows(named=True):
+        numbers = result.setdefault(row["corpus"], {})
+        arm = row["arm"]
+        numbers[f"{arm}_strict_f1"] = scoring.rounded(row["strict_f1"])
+        if arm == "synthetic":
+            [base] = arms.filter(corpus=row["corpus"], arm=reference)["strict_f1"]
+            numbers[f"{arm}_over_{reference}"] = scoring.rounded(
+                row["strict_f1"] / base if base else float("nan")
+            )
+            for side in ("", "_low", "_high"):
+                numbers[f"{arm}_minus_{reference}{side}"] = scoring.rounded(row[f"difference{side}"])
+            numbers[f"{arm}_blind_recall"] = scoring.rounded(row["blind_recall"])
+    return result
+
+
+def table(arms: pl.DataFrame, settings: Compare) -> str:
+    """The comparison as Markdown: one row per corpus and arm, and what the columns are."""
+    head = [
+        "corpus",
+        "trained on",
+        *COLUMNS.values(),
+        f"F1 minus {settings.reference} (95 %)",
+        "notes",
+        "words",
+        "steps",
+    ]
+    head[head.index("strict F1")] = "strict F1 (95 %)"
+    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
+    for row in arms.iter_rows(named=True):
+        scores = {name: _show(row[name]) for name in COLUMNS}
+        scores["strict_f1"] = (
+            f"**{scores['strict_f1']}** ({_show(row['strict_f1_low'])}–{_show(row['strict_f1_high'])})"
+        )
+        minus = "—"
+        if row["arm"] != settings.reference:
+            sides = (f"{row[name]:+.3f}" for name in ("difference", "difference_low", "difference_high"))
+            minus = "{} ({} to {})".format(*sides)
+        volume = [f"{row[name]:,.0f}" for name in ("notes", "words", "steps")]
+        lines.append([row["corpus"], row["arm"], *scores.values(), minus, *volume])
+    first = arms.row(0, named=True)
+    return "\n".join(
+        [
+            *("| " + " | ".join(line) + " |" for line in lines),
+            "",
+            f"Scored on real test notes ({first['test_notes']} in {first['corpus']}) that no choice has read; "
+            f"{first['runs']} model(s) per arm. Intervals: {settings.bootstrap.samples:,} draws of note groups, "
+            "the same for all arms. What each number means: docs/metrics.md.",
+            "",
+        ]
+    )
+
+
+def log(
+    cell: Cell, trained: Mapping[str, Any], evaluated: Mapping[str, Any], report: Path, settings: Compare
+) -> None:
+    """One MLflow run: final scores, F1 of each label, the learning curve, and the table of all arms.
+
+    It takes the place of the cell's earlier run: the page shows each cell once.
+    """
+    tags = {name: str(value) for name, value in cell._asdict().items()}
+    tags["mlflow.note.content"] = report.read_text(encoding="utf-8")
+    with track("ner/compare", cell.name, settings, tags, replace=True) as run_:
+        run_.metrics({name: evaluated["scores"][name] for name in COLUMNS})
+        run_.metrics({"F1 of label": {label: row["f1"] for label, row in evaluated["labels"].items()}})
+        for point in trained["curve"]:
+            curve = {name: point.get(name) for name in ("train_loss", "select_f1")}
+            run_.metrics({"learning curve": curve}, step=point["step"])
+        run_.artifact(report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", required=True, help="folder of the metrics of ner_train")
+    parser.add_argument("--evaluate", required=True, help="folder of the metrics of ner_evaluate")
+    parser.add_argument("--predictions", required=True, help="folder of the note tables with predicted spans")
+    parser.add_argument("--split", required=True, help="folder of the gold notes by corpus, fold and role")
+    parser.add_argument(
+        "--out", required=True, help="folder to write: the table, its data and the plots' data"
+    )
+    args = parser.parse_args()
+    settings = params.load(Compare, "ner.compare")
+    grid = params.load(Grid, "grid")
+    sources = Sources(*map(Path, (args.train, args.evaluate, args.predictions, args.split)))
+    wanted = cells(grid, settings.arms)
+    require(sources, wanted)
+
+    trained, evaluated = (
+        {cell: read_json(sources.metrics(cell)[side]) for cell in wanted} for side in (0, 1)
+    )
+    counts = count(sources, wanted)
+    arms = arm_rows(counts, trained, settings)
+    report = table(arms, settings)
+    with building(args.out) as out:
+        out.mkdir()
+        frames = {"arms": arms, "labels": label_rows(counts), "curves": curve_rows(trained)}
+        for name, frame in frames.items():
+            frame.fill_nan(None).write_csv(out / f"{name}.csv", float_precision=6)
+        write_json(out / "summary.json", summary(arms, settings.reference))
+        (out / "table.md").write_text(report, encoding="utf-8")
+    # MLflow lists the newest run first: the last logged is the first row.
+    for cell in reversed(wanted):
+        log(cell, trained[cell], evaluated[cell], Path(args.out) / "table.md", settings)
+    say(report)
+
+
+def _show(score: float | None) -> str:
+    return "—" if score is None or score != score else f"{score:.3f}"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,229 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from stages.ner import compare
+from stages.shared import notes
+from stages.shared.errors import UserError
+from stages.shared.notes import Note, Span
+from stages.shared.outputs import read_json, write_json
+from tests.graph import ROOT
+
+ARMS = ["real", "annotator", "synthetic", "mixed"]
+# How many of the four spans of each test note an arm finds: its strict recall is that quarter, its precision 1.
+FOUND = {"real": 4, "annotator": 3, "synthetic": 2, "mixed": 4}
+TEXT = "Ana y Eva en Lugo el 3"
+SPANS = (Span(0, 3, "NAME"), Span(6, 9, "NAME"), Span(13, 17, "CITY"), Span(21, 22, "DATE"))
+SEEDS = [1, 2]
+
+
+def settings(**changes) -> dict:
+    bootstrap = {"samples": 100, "seed": 1}
+    section = {"arms": ARMS, "reference": "real", "bootstrap": bootstrap} | changes
+    grid = {"demos": [], "corpora": ["demo"], "folds": [0, 1], "seeds": SEEDS}
+    return {"grid": grid, "ner": {"compare": section}}
+
+
+def fill(arm: str, fold: int, seed: int) -> None:
+    """Metrics and predictions of one cell; the numbers below `scores` are marked by arm, fold and seed."""
+    path = f"{arm}/demo/{fold}/{seed}"
+    gold = [Note(f"n{fold}-{number}", f"g{fold}-{number}", TEXT, SPANS) for number in range(3)]
+    kept = FOUND[arm] - (seed == 2 and arm == "synthetic")
+    notes.write(f"predictions/{path}", [replace(note, spans=SPANS[:kept]) for note in gold])
+    notes.write(f"split/demo/{fold}/test", gold)
+    notes.write(f"split/demo/{fold}/train", [Note("t", "t", TEXT, SPANS[:1])])
+    mark = 100 * ARMS.index(arm) + 10 * fold + seed
+    names = ("strict_f1", "token_f1", "strict_precision", "strict_recall", "blind_recall", "clean_notes")
+    rest = ("leaks_per_note", "seen_recall", "unseen_recall")
+    evaluated = {
+        "scores": {name: mark / 1000 for name in (*names, *rest)} | {"macro": 1},
+        "labels": {"NAME": {"f1": mark / 1000}, "CITY": {"f1": None}},
+    }
+    write_json(f"evaluate/{path}.json", evaluated)
+    curve = [
+        {"step": 10, "train_loss": 2.0, "select_f1": 0.1, "epoch": 1},
+        {"step": 20, "train_loss": 1.0, "select_f1": mark / 1000, "epoch": 2},
+    ]
+    write_json(f"train/{path}.json", {"notes": 100 + seed, "words": 2000, "steps": 20, "curve": curve})
+
+
+@pytest.fixture
+def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for arm in ARMS:
+        for fold in (0, 1):
+            for seed in SEEDS:
+                fill(arm, fold, seed)
+    Path("params.yaml").write_text(yaml.safe_dump(settings()))
+    folders = "--train train --evaluate evaluate --predictions predictions --split split --out out"
+    monkeypatch.setattr(sys, "argv", ["compare", *folders.split()])
+    return workdir
+
+
+def test_files(project, capsys):
+    compare.main()
+    names = {"arms.csv", "labels.csv", "curves.csv", "summary.json", "table.md"}
+    assert {path.name for path in Path("out").iterdir()} == names
+    assert Path("out/table.md").read_text() in capsys.readouterr().out
+
+
+def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
+    compare.main()
+    arms = pl.read_csv("out/arms.csv")
+    assert arms["arm"].to_list() == ARMS
+    recalls = dict(zip(arms["arm"], arms["strict_recall"], strict=True))
+    assert recalls == {"real": 1, "annotator": 0.75, "synthetic": 0.375, "mixed": 1}
+    synthetic = arms.row(2, named=True)
+    # F1 of recalls 2/4 and 1/4 at precision 1 is 2/3 and 2/5.
+    assert synthetic["strict_f1"] == pytest.approx((2 / 3 + 2 / 5) / 2, abs=1e-6)
+    assert synthetic["difference"] == pytest.approx((2 / 3 + 2 / 5) / 2 - 1, abs=1e-6)
+    # Every note is the same, so no draw differs from another.
+    assert synthetic["difference_low"] == synthetic["difference_high"] == synthetic["difference"]
+    assert synthetic["strict_f1_low"] == synthetic["strict_f1_high"] == synthetic["strict_f1"]
+    assert (synthetic["seen_recall"], synthetic["unseen_recall"]) == (1, pytest.approx(1 / 6, abs=1e-6))
+    assert synthetic["leaks_per_note"] == 2.5
+    assert (synthetic["notes"], synthetic["words"], synthetic["steps"]) == (101.5, 2000, 20)
+    assert (synthetic["test_notes"], synthetic["runs"]) == (6, 4)
+
+
+def test_labels_and_curves(project):
+    compare.main()
+    labels = pl.read_csv("out/labels.csv")
+    assert labels.columns == ["corpus", "label", "arm", "strict_f1", "gold"]
+    by_arm = labels.filter(label="DATE").select("arm", "strict_f1", "gold").rows()
+    assert by_arm == [("real", 1, 6), ("annotator", 0, 6), ("synthetic", 0, 6), ("mixed", 1, 6)]
+    assert labels.filter(label="NAME", arm="synthetic")["strict_f1"].to_list() == [
+        pytest.approx(5 / 6, abs=1e-6)
+    ]
+    curves = pl.read_csv("out/curves.csv")
+    assert curves.columns == ["corpus", "arm", "fold", "seed", "step", "train_loss", "select_f1"]
+    assert len(curves) == 4 * 2 * 2 * 2
+    last = curves.filter(arm="mixed", fold=1, seed=2, step=20)
+    assert last.select("train_loss", "select_f1").rows() == [(1, 0.312)]
+
+
+def test_summary(project):
+    compare.main()
+    assert read_json("out/summary.json") == {
+        "demo": {
+            "real_strict_f1": 1,
+            "annotator_strict_f1": 0.857143,
+            "synthetic_strict_f1": 0.533333,
+            "mixed_strict_f1": 1,
+            "synthetic_over_real": 0.533333,
+            "synthetic_minus_real": -0.466667,
+            "synthetic_minus_real_low": -0.466667,
+            "synthetic_minus_real_high": -0.466667,
+            "synthetic_blind_recall": 0.375,
+        }
+    }
+
+
+def test_table(project):
+    compare.main()
+    head, rule, *rows = Path("out/table.md").read_text().splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")] == [
+        "corpus",
+        "trained on",
+        "strict F1 (95 %)",
+        "P",
+        "R",
+        "token F1",
+        "PII words hidden",
+        "clean notes",
+        "leaks per note",
+        "R seen",
+        "R unseen",
+        "F1 minus real (95 %)",
+        "notes",
+        "words",
+        "steps",
+    ]
+    assert rule.count("|") == head.count("|")
+    assert rows[:4] == [
+        "| demo | real | **1.000** (1.000–1.000) | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 0.000 | 1.000 | 1.000 "
+        "| — | 102 | 2,000 | 20 |",
+        "| demo | annotator | **0.857** (0.857–0.857) | 1.000 | 0.750 | 0.857 | 0.750 | 0.000 | 1.000 | 1.000 "
+        "| 0.667 | -0.143 (-0.143 to -0.143) | 102 | 2,000 | 20 |",
+        "| demo | synthetic | **0.533** (0.533–0.533) | 1.000 | 0.375 | 0.533 | 0.375 | 0.000 | 2.500 | 1.000 "
+        "| 0.167 | -0.467 (-0.467 to -0.467) | 102 | 2,000 | 20 |",
+        "| demo | mixed | **1.000** (1.000–1.000) | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 0.000 | 1.000 | 1.000 "
+        "| +0.000 (+0.000 to +0.000) | 102 | 2,000 | 20 |",
+    ]
+
+
+def test_equal_input_gives_equal_bytes(project):
+    compare.main()
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    compare.main()
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "train/synthetic/demo/1/2.json",
+        "evaluate/synthetic/demo/1/2.json",
+        "predictions/synthetic/demo/1/2/notes.parquet",
+    ],
+)
+def test_a_missing_cell_is_named(project, path):
+    Path(path).unlink()
+    with pytest.raises(UserError) as caught:
+        compare.main()
+    first, remedy = str(caught.value).splitlines()
+    assert first == f"demo synthetic fold 1 seed 2: no {path}"
+    assert "dvc repro" in remedy
+    assert not Path("out").exists()
+
+
+def test_cells_outside_the_grid_are_not_read(project):
+    """DVC leaves the outputs of a removed cell behind."""
+    compare.main()
+    before = Path("out/arms.csv").read_bytes()
+    for folder in ("train", "evaluate"):
+        write_json(f"{folder}/real/demo/0/3.json", {"left": "behind"})
+        write_json(f"{folder}/real/other/0/1.json", {"left": "behind"})
+    compare.main()
+    assert Path("out/arms.csv").read_bytes() == before
+
+
+def test_a_reference_that_is_no_arm_is_refused(project):
+    Path("params.yaml").write_text(yaml.safe_dump(settings(reference="gold")))
+    with pytest.raises(UserError, match=r"ner\.compare.*reference is gold, which is not among arms"):
+        compare.main()
+
+
+def test_one_run_per_cell_however_often(project, store):
+    compare.main()
+    compare.main()
+    client = MlflowClient(store)
+    runs = client.search_runs([client.get_experiment_by_name("ner/compare").experiment_id])
+    # Newest first is the order of the page, and that of the table.
+    assert [run.info.run_name for run in runs] == [
+        f"demo {arm} fold {fold} seed {seed}" for arm in ARMS for seed in SEEDS for fold in (0, 1)
+    ]
+    run = next(run for run in runs if run.info.run_name == "demo mixed fold 1 seed 2")
+    assert {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"}.items() <= run.data.tags.items()
+    assert run.data.metrics == {
+        **{name: 0.312 for name in compare.COLUMNS},
+        "F1 of label/NAME": 0.312,
+        "learning curve/train_loss": 1.0,
+        "learning curve/select_f1": 0.312,
+    }
+    history = client.get_metric_history(run.info.run_id, "learning curve/select_f1")
+    assert [(point.step, point.value) for point in history] == [(10, 0.1), (20, 0.312)]
+    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["table.md"]
+    assert "| demo | real |" in run.data.tags["mlflow.note.content"]
+
+
+def test_arms_are_those_that_dvc_trains():
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    section = yaml.safe_load((ROOT / "params.yaml").read_text())["ner"]["compare"]
+    assert (
+        section["arms"] == pipeline["ner_train"]["matrix"]["arm"] == pipeline["ner_evaluate"]["matrix"]["arm"]
+    )
