@@ -26,6 +26,7 @@ OVERLAY = {
     "grid": {"demos": ["demo-es"], "corpora": [CORPUS], "folds": [0], "seeds": [1]},
     "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}},
     "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}},
+    "ner": {"train": {"length": 64, "overlap": 16, "steps": 3, "batch": 4, "probes": 1}},
     "synthesis": {
         "adapt": {"epochs": 1, "context": 64, "batch": 4, "evaluations": 1},
         "generate": {
