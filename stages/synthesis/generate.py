@@ -246,7 +246,7 @@ def sampled(sampler: Sampler, chunks: Path, settings: Generate, target: int) -> 
                     # An empty text is an attempt as well.
                     words += max(1, notes.words(row["text"]))
                     yield row
-            bar.set_postfix_str(f"{100 * words / target:.0f} % of the volume sampled")
+            bar.set_postfix_str(f"{100 * words / target:.0f} % of the volume sampled", refresh=False)
             number += 1
 
 

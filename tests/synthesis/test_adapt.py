@@ -1,0 +1,138 @@
+import importlib.util
+import json
+import sys
+
+import pytest
+import torch
+import yaml
+
+from stages.shared import lineage, models, notes, units
+from stages.shared.errors import UserError
+from stages.shared.lineage import Read
+from stages.synthesis import adapt, generate
+from tests import tiny
+
+SETTINGS = {
+    "method": "lora", "lora": {"r": 4, "alpha": 16, "dropout": 0.0}, "unit": "note", "piece_words": 128,
+    "context": 64, "epochs": 3, "batch": 4, "learning_rate": 0.02, "schedule": "linear", "warmup": 0.0, "weight_decay": 0.0,
+    "precision": "fp32", "evaluations": 2, "patience": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(workdir):
+    texts = tiny.texts(60)
+    tiny.table(workdir / "train", "train", texts[:40])
+    tiny.table(workdir / "select", "select", texts[40:50])
+    return workdir
+
+
+def run(monkeypatch, base, train="train", select="select", **changes):
+    with open("params.yaml", "w") as file:
+        yaml.safe_dump({"synthesis": {"adapt": SETTINGS | changes}}, file)
+    out = "data/generator/demo/0/1"
+    arguments = ["--base", str(base), "--notes", train, "--select", select, "--seed", "1", "--out", out]
+    monkeypatch.setattr(sys, "argv", ["adapt", *arguments, "--metrics", "metrics.json"])
+    adapt.main()
+    with open("metrics.json") as file:
+        return out, json.load(file)
+
+
+@pytest.mark.parametrize("kind", sorted(tiny.DECODERS))
+def test_lora_adapts_any_class_and_merges_into_the_base(project, monkeypatch, kind):
+    base = tiny.decoder(project / "base", kind)
+    before = models.hashes(base)
+    out, metrics = run(monkeypatch, base)
+    assert metrics["after"]["bits_per_byte"] < metrics["before"]["bits_per_byte"] - 0.04
+    assert metrics["after"]["loss"] < metrics["before"]["loss"]
+    assert metrics["notes"] == 40
+    assert [row["step"] for row in metrics["curve"]][-1] == metrics["steps"]
+    assert (project / out / "adapter_model.safetensors").is_file()
+    assert not (project / out / "model.safetensors").exists()
+    assert models.hashes(base) == before
+    merged = generate.adapted(base, out, "lora", "fp32")
+    loss = adapt.lm.losses(merged, models.load_tokenizer(base), tiny.texts(50)[40:], 64)
+    assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
+
+
+def test_full_training_writes_a_whole_model(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    out, metrics = run(monkeypatch, base, method="full", learning_rate=0.005)
+    assert metrics["after"]["loss"] < metrics["before"]["loss"] - 0.5
+    model = models.load_decoder(out)
+    loss = adapt.lm.losses(model, models.load_tokenizer(out), tiny.texts(50)[40:], 64)
+    assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="needs the extra qlora")
+def test_qlora_trains_on_four_bits_and_merges_into_all(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    out, metrics = run(monkeypatch, base, method="qlora")
+    assert metrics["after"]["loss"] < metrics["before"]["loss"]
+    assert generate.adapted(base, out, "qlora", "fp32").dtype == torch.float32
+
+
+def test_qlora_without_its_extra(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install .\[qlora\]"):
+        run(monkeypatch, base, method="qlora")
+
+
+@pytest.mark.parametrize("empty_share", [True, False])
+def test_no_adaptation_leaves_the_base(project, monkeypatch, empty_share):
+    base = tiny.decoder(project / "base")
+    if empty_share:
+        tiny.table(project / "train", "train", [])
+    out, metrics = run(monkeypatch, base, method="lora" if empty_share else "none")
+    assert (metrics["method"], metrics["steps"], metrics["before"]) == ("none", 0, metrics["after"])
+    assert {file.name for file in (project / out).iterdir()} == {adapt.SETTINGS, lineage.FILE}
+    assert lineage.read(out) == lineage.read(base)
+
+
+def test_lineage_names_what_was_learned_and_what_stopped_it(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    out, _ = run(monkeypatch, base)
+    assert lineage.read(out) - lineage.read(base) == {
+        Read("demo/0/train", "real", "gradient"),
+        Read("demo/0/select", "real", "selection"),
+    }
+    assert lineage.bars_release(lineage.read(out)) == {Read("demo/0/train", "real", "gradient")}
+
+
+def test_pieces_are_learned_as_documents_of_their_own(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    metrics = run(monkeypatch, base, unit="piece", piece_words=10)[1]
+    tokenizer = models.load_tokenizer(base)
+    pieces = [
+        " ".join(words[i : i + 10])
+        for words in map(str.split, tiny.texts(40))
+        for i in range(0, len(words), 10)
+    ]
+    cut = [piece.text for note in notes.read("train") for piece in units.pieces(note, 10)]
+    assert [" ".join(piece.split()) for piece in cut] == pieces
+    assert metrics["tokens"] == sum(len(ids) + 2 for ids in tokenizer(cut)["input_ids"])
+
+
+def test_the_same_seed_gives_the_same_adapter(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    first = models.hashes(run(monkeypatch, base)[0])
+    assert models.hashes(run(monkeypatch, base)[0]) == first
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"base": "nowhere"}, "no model here"), ({"train": "nowhere"}, "no note table"), ({"rank": 3}, "rank")],
+)
+def test_bad_input_is_named_and_leaves_nothing(project, monkeypatch, changes, message):
+    base = tiny.decoder(project / "base")
+    with pytest.raises(UserError, match=message):
+        run(monkeypatch, **{"base": base, **changes})
+    assert not (project / "data/generator").exists() or not list((project / "data/generator").rglob("*.json"))
+
+
+def test_no_select_notes(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    tiny.table(project / "select", "select", [])
+    with pytest.raises(UserError, match="no select notes"):
+        run(monkeypatch, base)
