@@ -4,7 +4,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -31,10 +31,12 @@ class Optimisation(Section):
 
 
 class Fitted(NamedTuple):
-    """What a training did: optimiser steps taken, and (step, mean loss on the select part) of every evaluation."""
+    """What a training did: optimiser steps taken, (step, mean loss on the select part) of every evaluation, and
+    per probe its step, its numbers and the `train_loss` then."""
 
     steps: int
     evaluations: list[tuple[int, float]]
+    probes: list[dict[str, float]]
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -55,11 +57,13 @@ def fit(
     evaluations: int = 1,
     patience: int | None = None,
     collate: Any = None,
+    probe: Callable[[], dict[str, float]] | None = None,
 ) -> Fitted:
     """Train `model` in place for `steps` steps of `settings.batch` examples, taken in their order.
 
     With `select`, its loss is taken `evaluations` times, evenly spread; training stops after `patience` of them
-    without a new best, and the best weights are restored. `folder` keeps checkpoints: the same call on a folder
+    without a new best, and the best weights are restored. Without it nothing is chosen: `probe`, if there is one,
+    is called as often and only watched. `folder` keeps checkpoints: the same call on a folder
     that a killed training left behind goes on from the last complete one, to the same weights (same device and
     thread count). Numbers go to `run.metrics`. Runs on all processes of torchrun; DEIDSYNTH_MICRO_BATCH examples
     (8) pass through the model at once, which changes results by rounding only.
@@ -69,7 +73,7 @@ def fit(
 
     if len(examples) < steps * settings.batch:
         raise ValueError(f"{len(examples)} examples are too few for {steps} steps of {settings.batch}")
-    every = max(1, steps // (evaluations if select is not None else _SAVES))
+    every = max(1, steps // (evaluations if select is not None or probe else _SAVES))
     micro, accumulation = _micro_batch(settings.batch)
     on_cpu = models.device() == "cpu"
     arguments = TrainingArguments(
@@ -107,15 +111,18 @@ def fit(
         train_dataset=examples,
         eval_dataset=select,
         data_collator=collate or _stack,
-        callbacks=_callbacks(run, patience, label, settings.batch),
+        callbacks=_callbacks(run, patience, label, settings.batch, probe, every),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_last_checkpoint(Path(folder)))
     curve = [(row["step"], row["eval_loss"]) for row in trainer.state.log_history if "eval_loss" in row]
-    return Fitted(trainer.state.global_step, curve)
+    probes = [row["probe"] for row in trainer.state.log_history if "probe" in row]
+    return Fitted(trainer.state.global_step, curve, probes)
 
 
-def _callbacks(run: Any, patience: int | None, label: str, batch: int) -> list[Any]:
+def _callbacks(
+    run: Any, patience: int | None, label: str, batch: int, probe: Callable | None, every: int
+) -> list[Any]:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):
@@ -149,7 +156,25 @@ def _callbacks(run: Any, patience: int | None, label: str, batch: int) -> list[A
             if patience is not None and losses and len(losses) - 1 - losses.index(min(losses)) >= patience:
                 control.should_training_stop = True
 
-    return [Progress(), Patience()]
+    class Probe(TrainerCallback):
+        """Numbers of the model as it is now, kept in the trainer's log, so that they survive a kill."""
+
+        def on_step_end(self, args, state, control, model=None, **_):
+            if probe is None or (state.global_step % every and state.global_step != state.max_steps):
+                return
+            model.eval()
+            numbers = probe()
+            model.train()
+            run.metrics(numbers, state.global_step)
+            losses = [row["loss"] for row in state.log_history if "loss" in row]
+            row = {
+                "step": state.global_step,
+                "train_loss": round(losses[-1], 6) if losses else None,
+                **numbers,
+            }
+            state.log_history.append({"step": state.global_step, "probe": row})
+
+    return [Progress(), Patience(), Probe()]
 
 
 def _stack(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:

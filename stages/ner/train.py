@@ -1,0 +1,208 @@
+"""Train a de-identification model on one arm's notes; the stage cannot tell the arms apart (ner_train)."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from stages.ner import windows
+from stages.ner.model import SETTINGS, Tagger
+from stages.shared import lineage, models, notes, params, scoring, tags, training, units
+from stages.shared.console import say
+from stages.shared.errors import UserError, run
+from stages.shared.notes import Note
+from stages.shared.outputs import building, write_json
+from stages.shared.scratch import fingerprint, scratch
+from stages.shared.tracking import track
+
+# Label of a position that no loss is taken on: special tokens, padding, all but the first subword of a word.
+IGNORED = -100
+# Batches are cut from runs of this many, sorted by length within a run: little padding, still shuffled.
+_BUCKET = 16
+
+
+class Train(training.Optimisation):
+    """Section ner.train."""
+
+    unit: units.Unit
+    piece_words: int = Field(ge=8)
+    length: int = Field(ge=16)
+    overlap: int = Field(ge=0)
+    steps: int | None = Field(ge=1)
+    epochs: float | None = Field(gt=0)
+    probes: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "Train":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(
+                "give either steps (equal for all arms) or epochs (as in the paper), the other null"
+            )
+        if self.overlap * 2 > self.length:
+            raise ValueError("overlap must be at most half of length")
+        return self
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", required=True, help="folder of the base encoder")
+    parser.add_argument("--notes", required=True, help="note table to train on: an arm's share")
+    parser.add_argument("--select", required=True, help="note table that the learning curve is watched on")
+    parser.add_argument("--seed", required=True, type=int, help="seed of the new head, the order and dropout")
+    parser.add_argument("--out", required=True, help="folder to write: model, tokenizer, lineage.json")
+    parser.add_argument("--metrics", required=True, help="JSON file to write: budget and learning curve")
+    args = parser.parse_args()
+    settings = params.load(Train, "ner.train")
+    models.resolve(args.base)
+    if not notes.count(args.notes):
+        raise UserError(f"{args.notes}: no notes to train on; give its share more in params.yaml")
+    arm, corpus, fold, seed = Path(args.out).parts[-4:]
+    key = fingerprint(settings, args.seed, inputs=[args.base, args.notes, args.select])
+    axes = {"corpus": corpus, "arm": arm, "fold": fold, "seed": seed}
+    with (
+        scratch("ner/train", key) as checkpoints,
+        track("ner/train", f"{corpus} {arm} fold {fold} seed {seed}", settings, axes) as run_,
+        building(args.out) as out,
+    ):
+        result = train(args.base, args.notes, args.select, settings, args.seed, checkpoints, out, run_)
+        write_json(args.metrics, result)
+    last = result["curve"][-1]
+    say(f"{corpus} {arm}: {result['steps']} steps, strict F1 on select notes {last['select_f1']:.3f}")
+
+
+def train(
+    base: str | Path,
+    table: str | Path,
+    select: str | Path,
+    settings: Train,
+    seed: int,
+    checkpoints: Path,
+    out: Path,
+    run_: Any,
+) -> dict[str, Any]:
+    """Write the trained model to `out`; return the budget spent and the curve of loss and select F1.
+
+    The select notes' F1 is watched and never acted on: every arm trains for the budget given.
+    """
+    import torch
+
+    tokenizer = models.load_tokenizer(base)
+    learned = list(units.units(notes.read(table), settings.unit, settings.piece_words))
+    names = tags.tag_names(span.label for note in learned for span in note.spans)
+    if len(names) == 1:
+        raise UserError(f"{table}: none of the notes is tagged; NER needs tags to learn from")
+    examples = make_examples(learned, tokenizer, names, settings)
+    steps = settings.steps or max(1, round(settings.epochs * len(examples) / settings.batch))
+    torch.manual_seed(seed)
+    model = models.load_encoder(base, names).to(models.device())
+    tagger = Tagger(model, tokenizer, settings.length, settings.overlap, settings.precision)
+    watched = list(notes.read(select))
+
+    def probe() -> dict[str, float]:
+        if not watched:
+            return {"select_f1": 0.0}
+        counts = scoring.count(zip(watched, tagger.tag(watched), strict=True))
+        return {"select_f1": round(float(scoring.strict_f1(counts.total())), 6)}
+
+    fitted = training.fit(
+        model,
+        Order(examples, settings.batch, steps * settings.batch, seed),
+        settings,
+        steps,
+        seed,
+        checkpoints,
+        run_,
+        label="training",
+        evaluations=settings.probes,
+        collate=Collate(tokenizer.pad_token_id),
+        probe=probe,
+    )
+    out.mkdir()
+    model.to("cpu").save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    write_json(out / SETTINGS, {"length": settings.length, "overlap": settings.overlap})
+    lineage.write(out, lineage.read(base) | lineage.trained_on(lineage.read(table)))
+    return {
+        "steps": fitted.steps,
+        "epochs": round(fitted.steps * settings.batch / len(examples), 3),
+        "notes": notes.count(table),
+        "words": sum(notes.words(note.text) for note in learned),
+        "spans": sum(len(note.spans) for note in learned),
+        "windows": len(examples),
+        "labels": names[1::2],
+        "curve": fitted.probes,
+    }
+
+
+def make_examples(learned: list[Note], tokenizer: Any, names: list[str], settings: Train) -> list[dict]:
+    """Windows as `input_ids` and `labels`: the tag number at each word's first subword, IGNORED elsewhere.
+
+    Windows overlap, yet each word is learnt from in one of them, where it has most context.
+    """
+    number_of = {name: number for number, name in enumerate(names)}
+    cut = windows.cut(learned, tokenizer, settings.length, settings.overlap)
+    gold = [
+        np.array([number_of[tag] for tag in tags.encode(note.spans, edges)], dtype=np.int64)
+        for note, edges in zip(learned, cut.edges, strict=True)
+    ]
+    examples = []
+    for window in cut.windows:
+        labels = np.full(len(window.input_ids), IGNORED, dtype=np.int64)
+        # Words that share a subword: the first one's tag counts.
+        labels[window.positions[::-1]] = gold[window.note][window.words[::-1]]
+        examples.append({"input_ids": np.array(window.input_ids, dtype=np.int64), "labels": labels})
+    return examples
+
+
+class Order(Sequence):
+    """`total` examples: pass after pass over `examples`, shuffled, those of a batch of similar length."""
+
+    def __init__(self, examples: list[dict], batch: int, total: int, seed: int):
+        self.examples = examples
+        lengths = np.array([len(example["input_ids"]) for example in examples])
+        rng = np.random.default_rng(seed)
+        passes = [rng.permutation(len(examples)) for _ in range(-(-total // len(examples)))]
+        shuffled = np.concatenate(passes)[:total]
+        batches: list[np.ndarray] = []
+        for start in range(0, total, batch * _BUCKET):
+            run_ = shuffled[start : start + batch * _BUCKET]
+            run_ = run_[np.argsort(lengths[run_], kind="stable")]
+            cuts = [run_[first : first + batch] for first in range(0, len(run_), batch)]
+            batches += [cuts[place] for place in rng.permutation(len(cuts))]
+        self.order = np.concatenate(batches)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, place: int) -> dict:
+        return self.examples[self.order[place]]
+
+
+class Collate:
+    """Examples padded to the longest of them, as tensors with an attention mask."""
+
+    def __init__(self, pad: int):
+        self.pad = pad
+
+    def __call__(self, examples: list[dict]) -> dict[str, Any]:
+        import torch
+
+        width = max(len(example["input_ids"]) for example in examples)
+        batch = {
+            "input_ids": np.full((len(examples), width), self.pad, dtype=np.int64),
+            "labels": np.full((len(examples), width), IGNORED, dtype=np.int64),
+            "attention_mask": np.zeros((len(examples), width), dtype=np.int64),
+        }
+        for row, example in enumerate(examples):
+            size = len(example["input_ids"])
+            batch["input_ids"][row, :size] = example["input_ids"]
+            batch["labels"][row, :size] = example["labels"]
+            batch["attention_mask"][row, :size] = 1
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+if __name__ == "__main__":
+    run(main)
