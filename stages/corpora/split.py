@@ -38,7 +38,7 @@ class Params(Section):
     folds: Annotated[int, Field(ge=2)]
     balance: Literal["words", "notes"]
     prompts: Share
-    select: Share
+    select: Annotated[float, Field(gt=0, lt=1)]
     audit: Share
     near_duplicates: NearDuplicates
 

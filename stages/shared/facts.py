@@ -112,14 +112,14 @@ def places(read: Callable[[], Iterable[Note]], least_characters: int) -> pl.Data
             if tokens and len(surface) >= least_characters:
                 surfaces[tokens][span.label] += 1
                 rows.append({"note_id": note.note_id, "label": span.label, "tagged": True})
-    lengths: dict[str, set[int]] = defaultdict(set)
-    for surface in surfaces:
-        lengths[surface[0]].add(len(surface))
+    lengths: dict[str, list[int]] = defaultdict(list)
+    for first_word, length in sorted({(surface[0], len(surface)) for surface in surfaces}):
+        lengths[first_word].append(length)
     for note in read():
         edges = words(note.text)
         tokens = [note.text[start:end] for start, end in edges]
         for first, token in enumerate(tokens):
-            for length in sorted(lengths.get(token, ())):
+            for length in lengths.get(token, ()):
                 last = first + length - 1
                 surface = tuple(tokens[first : last + 1])
                 if (
