@@ -59,9 +59,9 @@ def validate(
     results (`exclude_unexpected_values`): a second lock, as facts hold no text.
     """
     found = []
-    context = _context()
+    source = _context().data_sources.add_pandas("facts")
     for table, expectations in suites.items():
-        batch = _batch_definition(context, table).get_batch(_frame(facts[table]))
+        batch = _batch_definition(source, table).get_batch(_frame(facts[table]))
         keys = [key for key in ("note_id", "label") if key in facts[table].columns]
         result = batch.validate(
             _suite(table, expectations),
@@ -127,10 +127,11 @@ def write_docs(
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
     }
     context.add_data_docs_site(site_name="docs", site_config=site)
+    source = context.data_sources.add_pandas("facts")
     for table, expectations in suites.items():
         validation = gx.ValidationDefinition(
             name=table,
-            data=_batch_definition(context, table),
+            data=_batch_definition(source, table),
             suite=context.suites.add(_suite(table, expectations)),
         )
         checkpoint = gx.Checkpoint(
@@ -150,8 +151,7 @@ def _context() -> Any:
     return context
 
 
-def _batch_definition(context: Any, table: str) -> Any:
-    source = context.data_sources.add_pandas(table)
+def _batch_definition(source: Any, table: str) -> Any:
     return source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
 
 
