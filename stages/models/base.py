@@ -122,6 +122,7 @@ def make(model: Scratch, role: Role, folders: list[Path], checkpoints: Path, out
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
+    models.hush()
     positions = model.config.get("max_position_embeddings", 1_000_000)
     tokenizer = tokenizers.train(texts(folders), model.vocab_size, role, positions)
     special = {

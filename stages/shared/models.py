@@ -19,7 +19,7 @@ Precision = str
 def load_tokenizer(folder: str | Path) -> Any:
     """The fast tokenizer of a model folder; it has a padding token."""
     path = resolve(folder)
-    _hush()
+    hush()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path)
@@ -35,7 +35,7 @@ def load_tokenizer(folder: str | Path) -> Any:
 def load_decoder(folder: str | Path, precision: Precision = "fp32", **options: Any) -> Any:
     """The causal language model in a folder, on the CPU, its weights in `precision` (fp32 or bf16)."""
     path = resolve(folder)
-    _hush()
+    hush()
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(path, **_safe(precision), **options)
@@ -44,7 +44,7 @@ def load_decoder(folder: str | Path, precision: Precision = "fp32", **options: A
 def load_masked(folder: str | Path) -> Any:
     """The masked language model in a folder, on the CPU in fp32."""
     path = resolve(folder)
-    _hush()
+    hush()
     from transformers import AutoModelForMaskedLM
 
     return AutoModelForMaskedLM.from_pretrained(path, **_safe("fp32"))
@@ -56,7 +56,7 @@ def load_encoder(folder: str | Path, labels: list[str]) -> Any:
     The head's weights are random: seed torch before.
     """
     path = resolve(folder)
-    _hush()
+    hush()
     from transformers import AutoModelForTokenClassification
 
     names = dict(enumerate(labels))
@@ -68,7 +68,7 @@ def load_encoder(folder: str | Path, labels: list[str]) -> Any:
 def load_tagger(folder: str | Path, precision: Precision = "fp32") -> tuple[Any, Any]:
     """A trained token-classification model, on `device()`, and its tokenizer."""
     path = resolve(folder)
-    _hush()
+    hush()
     from transformers import AutoModelForTokenClassification
 
     model = AutoModelForTokenClassification.from_pretrained(path, **_safe(precision))
@@ -144,7 +144,7 @@ def hashes(folder: str | Path) -> dict[str, str]:
     return result
 
 
-def _hush() -> None:
+def hush() -> None:
     """No bars for loading and saving, and no advice about weights that a new head rightly lacks."""
     from transformers.utils import logging
 

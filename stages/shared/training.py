@@ -71,6 +71,7 @@ def fit(
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_callback import PrinterCallback
 
+    models.hush()
     if len(examples) < steps * settings.batch:
         raise ValueError(f"{len(examples)} examples are too few for {steps} steps of {settings.batch}")
     every = max(1, steps // (evaluations if select is not None or probe else _SAVES))

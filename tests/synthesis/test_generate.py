@@ -117,12 +117,8 @@ def test_the_same_seed_gives_the_same_texts_and_lineage_has_model_and_prompts(pr
 def test_the_prompt_can_be_taken_off(project, monkeypatch):
     kept, _ = run(monkeypatch)
     bare, _ = run(monkeypatch, keep_prompt=False)
-    by_seed = {note.provenance["seed"][1]: note.text for note in bare}
-    common = [
-        (note.text, by_seed[note.provenance["seed"][1]])
-        for note in kept
-        if note.provenance["seed"][1] in by_seed
-    ]
+    by_name = {note.note_id: note.text for note in bare}
+    common = [(note.text, by_name[note.note_id]) for note in kept if note.note_id in by_name]
     assert len(common) > 5
     assert all(whole.endswith(text) and whole != text for whole, text in common)
 
