@@ -17,7 +17,7 @@ from stages.shared.console import say
 from stages.shared.errors import UserError, run
 from stages.shared.outputs import building, read_json, write_json
 from stages.shared.scoring import SCORES, Counts
-from stages.shared.tracking import track
+from stages.shared.tracking import describe, track
 
 
 class Compare(params.Section):
@@ -92,6 +92,9 @@ COLUMNS = {
     "seen_recall": "R seen",
     "unseen_recall": "R unseen",
 }
+QUESTION = "What does training on invented notes cost? Every arm is scored on the same real test notes"
+# Colours that colour-blind people tell apart (Okabe and Ito).
+COLOURS = {"real": "#0072B2", "annotator": "#56B4E9", "synthetic": "#D55E00", "mixed": "#009E73"}
 
 
 def cells(grid: Grid, arms: Sequence[str]) -> list[Cell]:
@@ -256,21 +259,23 @@ def table(arms: pl.DataFrame, settings: Compare) -> str:
     )
 
 
-def log(
-    cell: Cell, trained: Mapping[str, Any], evaluated: Mapping[str, Any], report: Path, settings: Compare
-) -> None:
+def log(cell: Cell, trained: Mapping[str, Any], evaluated: Mapping[str, Any], report: Path) -> None:
     """One MLflow run: final scores, F1 of each label, the learning curve, and the table of all arms.
 
-    It takes the place of the cell's earlier run: the page shows each cell once.
+    It takes the place of the cell's earlier run: the page shows each cell once. MLflow puts what stands before a
+    slash in a section of its own and sorts the sections, hence their numbers; an arm has one colour in all charts.
     """
     tags = {name: str(value) for name, value in cell._asdict().items()}
     tags["mlflow.note.content"] = report.read_text(encoding="utf-8")
-    with track("ner/compare", cell.name, settings, tags, replace=True) as run_:
-        run_.metrics({name: evaluated["scores"][name] for name in COLUMNS})
-        run_.metrics({"F1 of label": {label: row["f1"] for label, row in evaluated["labels"].items()}})
+    if cell.arm in COLOURS:
+        tags["mlflow.runColor"] = COLOURS[cell.arm]
+    budget = {f"training {name}": trained[name] for name in ("notes", "words", "steps")}
+    with track("ner/compare", cell.name, {**cell._asdict(), **budget}, tags, replace=True) as run_:
+        labels = {label: row["f1"] for label, row in evaluated["labels"].items()}
+        run_.metrics({"1 test": {name: evaluated["scores"][name] for name in COLUMNS}, "2 label F1": labels})
         for point in trained["curve"]:
-            curve = {name: point.get(name) for name in ("train_loss", "select_f1")}
-            run_.metrics({"learning curve": curve}, step=point["step"])
+            curve = {name: point.get(name) for name in ("select_f1", "train_loss")}
+            run_.metrics({"3 training": curve}, step=point["step"])
         run_.artifact(report)
 
 
@@ -305,7 +310,8 @@ def main() -> None:
         (out / "table.md").write_text(report, encoding="utf-8")
     # MLflow lists the newest run first: the last logged is the first row.
     for cell in reversed(wanted):
-        log(cell, trained[cell], evaluated[cell], Path(args.out) / "table.md", settings)
+        log(cell, trained[cell], evaluated[cell], Path(args.out) / "table.md")
+    describe("ner/compare", f"# {QUESTION}\n\n{report}")
     say(report)
 
 

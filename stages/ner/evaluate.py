@@ -56,7 +56,8 @@ def main() -> None:
     tags = {"arm": arm, "corpus": corpus, "fold": fold, "seed": seed}
 
     tagger = Tagger.load(args.model, settings.precision)
-    with track("ner/evaluate", "-".join(tags.values()), settings, tags, [args.model, args.test]) as run_:
+    name = f"{corpus} {arm} fold {fold} seed {seed}"
+    with track("ner/evaluate", name, settings, tags, [args.model, args.test]) as run_:
         with building(args.out) as out:
             tagged = tagger.tag(progress(notes.read(args.test), total=total, label="tagging"))
             notes.write(out, tagged)

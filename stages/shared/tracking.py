@@ -93,6 +93,13 @@ def track(
                 client.delete_run(earlier.info.run_id)
 
 
+def describe(experiment: str, text: str) -> None:
+    """Put a Markdown text, never note text, at the head of an experiment's page."""
+    if os.environ.get("DEIDSYNTH_TRACKING") != "off":
+        client, experiment_id = _open(tracking_uri(), experiment)
+        client.set_experiment_tag(experiment_id, "mlflow.note.content", text)
+
+
 def tracking_uri() -> str:
     """Address of the store; UserError for one that depends on the working directory."""
     root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
@@ -133,7 +140,9 @@ def _open(uri: str, experiment: str | None) -> tuple[Any, str]:
             return client, known.experiment_id
         # Without a location of its own an experiment's artifacts go below the working directory of its creator.
         location = (database.parent / "mlartifacts" / experiment).as_uri() if database else None
-        return client, client.create_experiment(experiment, artifact_location=location)
+        # The kind makes MLflow open the page of training runs and not that of language-model traces.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return client, client.create_experiment(experiment, artifact_location=location, tags=kind)
 
 
 def _end_killed(client: Any, experiment_id: str, cell: str) -> None:

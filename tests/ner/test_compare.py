@@ -202,20 +202,25 @@ def test_one_run_per_cell_however_often(project, store):
     compare.main()
     compare.main()
     client = MlflowClient(store)
-    runs = client.search_runs([client.get_experiment_by_name("ner/compare").experiment_id])
+    experiment = client.get_experiment_by_name("ner/compare")
+    assert "| demo | synthetic |" in experiment.tags["mlflow.note.content"]
+    runs = client.search_runs([experiment.experiment_id])
     # Newest first is the order of the page, and that of the table.
     assert [run.info.run_name for run in runs] == [
         f"demo {arm} fold {fold} seed {seed}" for arm in ARMS for seed in SEEDS for fold in (0, 1)
     ]
     run = next(run for run in runs if run.info.run_name == "demo mixed fold 1 seed 2")
     assert {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"}.items() <= run.data.tags.items()
+    budget = {"training notes": "102", "training words": "2000", "training steps": "20"}
+    assert run.data.params == {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"} | budget
+    assert run.data.tags["mlflow.runColor"] == "#009E73"
     assert run.data.metrics == {
-        **{name: 0.312 for name in compare.COLUMNS},
-        "F1 of label/NAME": 0.312,
-        "learning curve/train_loss": 1.0,
-        "learning curve/select_f1": 0.312,
+        **{f"1 test/{name}": 0.312 for name in compare.COLUMNS},
+        "2 label F1/NAME": 0.312,
+        "3 training/train_loss": 1.0,
+        "3 training/select_f1": 0.312,
     }
-    history = client.get_metric_history(run.info.run_id, "learning curve/select_f1")
+    history = client.get_metric_history(run.info.run_id, "3 training/select_f1")
     assert [(point.step, point.value) for point in history] == [(10, 0.1), (20, 0.312)]
     assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["table.md"]
     assert "| demo | real |" in run.data.tags["mlflow.note.content"]

@@ -118,7 +118,7 @@ def test_the_run_has_the_names_every_arm_has(project, store):
     evaluate.main()
     client = MlflowClient(store)
     (run,) = client.search_runs([client.get_experiment_by_name("ner/evaluate").experiment_id])
-    assert run.info.run_name == "mixed-demo-0-1"
+    assert run.info.run_name == "demo mixed fold 0 seed 1"
     axes = {"arm": "mixed", "corpus": "demo", "fold": "0", "seed": "1"}
     assert axes.items() <= run.data.tags.items()
     names = {"strict_f1", "strict_precision", "strict_recall", "token_f1", "blind_recall", "clean_notes"}
