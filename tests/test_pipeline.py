@@ -49,8 +49,76 @@ PARAMS = {
     "ner.compare": {"ner_compare"},
 }
 
+ALL = set(STAGES)
+
 # The stages whose code a module is part of: these run again when it is edited, and then what follows from them.
-MODULES: dict[str, set[str]] = {}
+MODULES = {
+    "stages/corpora/check.py": {"corpora_check"},
+    "stages/corpora/prepare.py": {"corpora_prepare"},
+    "stages/corpora/readers/base.py": {"corpora_prepare"},
+    "stages/corpora/readers/brat.py": {"corpora_prepare"},
+    "stages/corpora/readers/conll.py": {"corpora_prepare"},
+    "stages/corpora/readers/i2b2.py": {"corpora_prepare"},
+    "stages/corpora/readers/jsonl.py": {"corpora_prepare"},
+    "stages/corpora/readers/table.py": {"corpora_prepare"},
+    "stages/corpora/readers/text.py": {"corpora_prepare"},
+    "stages/corpora/resolve.py": {"corpora_prepare"},
+    "stages/corpora/share.py": {"corpora_share"},
+    "stages/corpora/split.py": {"corpora_split"},
+    "stages/demo/grammar.py": {"demo_notes"},
+    "stages/demo/identities.py": {"demo_notes"},
+    "stages/demo/language.py": {"demo_notes"},
+    "stages/demo/noise.py": {"demo_notes"},
+    "stages/demo/notes.py": {"demo_notes"},
+    "stages/demo/public_text.py": {"demo_notes"},
+    "stages/demo/scene.py": {"demo_notes"},
+    "stages/demo/spanish/language.py": {"demo_notes"},
+    "stages/demo/spanish/note_templates.py": {"demo_notes"},
+    "stages/demo/spanish/public_templates.py": {"demo_notes"},
+    "stages/demo/spanish/words.py": {"demo_notes"},
+    "stages/demo/swedish/language.py": {"demo_notes"},
+    "stages/demo/swedish/note_templates.py": {"demo_notes"},
+    "stages/demo/swedish/public_templates.py": {"demo_notes"},
+    "stages/demo/swedish/words.py": {"demo_notes"},
+    "stages/models/base.py": {"models_base"},
+    "stages/ner/compare.py": {"ner_compare"},
+    "stages/ner/evaluate.py": {"ner_evaluate"},
+    "stages/ner/model.py": {"synthesis_annotate", "ner_train", "ner_evaluate"},
+    "stages/ner/train.py": {"ner_train"},
+    "stages/ner/windows.py": {"synthesis_annotate", "ner_train", "ner_evaluate"},
+    "stages/shared/draws.py": {"corpora_split", "corpora_share"},
+    "stages/shared/duplicates.py": {"synthesis_generate"},
+    "stages/shared/facts.py": {"corpora_check", "synthesis_check"},
+    "stages/shared/gate.py": {"corpora_check", "synthesis_check"},
+    "stages/shared/lineage.py": ALL - {"corpora_check", "synthesis_check", "ner_compare"},
+    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate"},
+    "stages/shared/models.py": {
+        "models_base",
+        "synthesis_adapt",
+        "synthesis_generate",
+        "synthesis_annotate",
+        "ner_train",
+        "ner_evaluate",
+    },
+    "stages/shared/ngrams.py": {"corpora_split", "synthesis_generate", "synthesis_check"},
+    "stages/shared/notes.py": ALL,
+    "stages/shared/outputs.py": ALL,
+    "stages/shared/packing.py": {"models_base", "synthesis_adapt", "synthesis_generate"},
+    "stages/shared/params.py": ALL,
+    "stages/shared/sampling.py": {"synthesis_generate"},
+    "stages/shared/scoring.py": {"ner_train", "ner_evaluate", "ner_compare"},
+    "stages/shared/tag_checks.py": {"corpora_check", "synthesis_check"},
+    "stages/shared/tags.py": ALL
+    - {"demo_notes", "models_base", "corpora_prepare", "synthesis_adapt", "synthesis_mix"},
+    "stages/shared/tokenizers.py": {"models_base"},
+    "stages/shared/training.py": {"models_base", "synthesis_adapt", "synthesis_generate", "ner_train"},
+    "stages/shared/units.py": {"synthesis_adapt", "synthesis_generate", "ner_train"},
+    "stages/synthesis/adapt.py": {"synthesis_adapt", "synthesis_generate"},
+    "stages/synthesis/annotate.py": {"synthesis_annotate"},
+    "stages/synthesis/check.py": {"synthesis_check"},
+    "stages/synthesis/generate.py": {"synthesis_generate"},
+    "stages/synthesis/mix.py": {"synthesis_mix"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +184,7 @@ def test_a_stage_has_a_description_a_module_and_tests(name):
     assert (graph.ROOT / "tests" / module.parent.name / f"test_{module.stem}.py").is_file()
     dotted = ".".join(module.with_suffix("").parts)
     assert STAGES[name]["cmd"].startswith(f"python -m {dotted} ")
-    assert f"`{name}`" in ast.get_docstring(ast.parse((graph.ROOT / module).read_text()))
+    assert name in ast.get_docstring(ast.parse((graph.ROOT / module).read_text()))
 
 
 def test_code_dependencies_are_the_import_closure(monkeypatch):

@@ -61,7 +61,9 @@ def test_mlflow_holds_one_comparable_run_per_arm(toy):
         for run in runs:
             assert run.info.status == "FINISHED"
             assert {run.data.tags[key] for key in ("corpus", "fold", "seed")} == {CORPUS, "0", "1"}
-        assert len({frozenset(run.data.metrics) for run in runs}) == 1 or name != "ner/compare"
+        # Side by side in the UI: what one arm has, the others have, but for the distance from the real arm.
+        shared = set.intersection(*(set(run.data.metrics) for run in runs))
+        assert len(shared) > 5
     assert not (toy.project / "mlruns").exists()
 
 
