@@ -1,5 +1,6 @@
 """Spanish public text of the demo: other documents, written with other sentences than the notes."""
 
+from stages.demo.language import listed
 from stages.demo.spanish import words
 
 LEXICON = {
@@ -127,6 +128,70 @@ LEXICON = {
         "El león es un animal que vive en grupo y caza de noche.",
         "Anteayer cerró la última tienda del barrio.",
     ),
+    # How notes are kept, in the words of those who teach it.
+    "manual": (
+        "La historia clínica reúne los antecedentes personales, la exploración, el diagnóstico y el tratamiento.",
+        "El informe de alta hospitalaria recoge el motivo del ingreso, la evolución, el juicio clínico y el plan.",
+        "En urgencias se toman las constantes: TA, FC, FR, Tª y SatO2, o sea, tensión, pulso y saturación.",
+        "La enfermera de cada turno, de mañana, tarde o noche, escribe en su hoja lo que observa y administra.",
+        "Un abdomen blando y sin masas, unos tonos rítmicos sin soplos y unas pupilas reactivas son normales.",
+        "Los crepitantes en la base del pulmón se oyen con la auscultación del tórax.",
+        "La analítica de laboratorio mide Na, K, CK, plaquetas, NT-proBNP y lactato, en mg o en pg por ml.",
+        "La gasometría informa de pH, pCO2 y saturación; el ECG, del ritmo sinusal y del eje, en lpm.",
+        "Las siglas más corrientes son {acronym}, {acronym}, {acronym} y {acronym}.",
+        "En la petición de radiología se justifica la prueba solicitada: ecografía, radiografía, TC o resonancia.",
+        "Tras la intervención hay que valorar al paciente, comentar las incidencias y avisar al médico adjunto.",
+        "La nota de la consulta telefónica dice quién llama, qué refiere y qué se aconseja o se explica.",
+        "Para pedir ayuda en ambulancia, se llama y se contesta a unas preguntas.",
+        "Quien acude acompañado de un familiar o cuidador suele estar más orientado y consciente.",
+        "Las alergias conocidas y los hábitos tóxicos, como los cigarrillos, nunca se omiten.",
+        "El consentimiento lo firma el paciente o su responsable legal; el domicilio y la edad, también constan.",
+        "Estimado compañero, estimada compañera: así comienza quien remite y solicita una valoración.",
+        "La vacuna antigripal se apunta con su lote; las gasas estériles y el material de cura, con su referencia.",
+        "Se ingresa con reposo, se controla el dolor y, si el sangrado cede y permanece afebril, se traslada.",
+        "Los apellidos van antes que el nombre, y junto a ellos la fecha, el sexo y el código o número.",
+        "El peticionario firma y envía la muestra recogida; el profesional que la recibe valida el resultado.",
+        "Resultados pendientes, revisión en una semana, control habitual: así termina la medicación pautada.",
+        "Jubilada o jubilado, en activo o de baja: la profesión y la situación también importan.",
+    ),
+    "acronym": (
+        "NHC (número de historia)",
+        "DNI y NIE (documento)",
+        "NASS (afiliación)",
+        "CIP (tarjeta sanitaria)",
+        "JC (juicio clínico)",
+        "MC (motivo de consulta)",
+        "CIE y SNOMED (códigos)",
+        "DUE (enfermería)",
+        "Col. (colegiado)",
+        "Fdo. (firmado)",
+        "Pte. (paciente)",
+        "tto. (tratamiento)",
+        "dx. (diagnóstico)",
+        "AS (analítica)",
+        "izda. y dcha. (lados)",
+        "Tel. y Tfno. (teléfono)",
+        "F. nac. (fecha de nacimiento)",
+        "Hª Cª (historia clínica)",
+        "comp. (comprimido)",
+        "enf. (enfermedad)",
+        "hab. (habitual)",
+    ),
+    # Words of clinical records, one by one.
+    "term": listed(
+        """
+        antecedentes; motivo; evolución; diagnóstico; impresión; ingreso; juicio clínico; alergias; cigarrillos;
+        sangrado agudo; tonos; soplos; abdomen; crepitantes; auscultación; pulso; saturación; constantes; afebril;
+        condensaciones; litiasis; plaquetas; gasometría; lactato; ritmo sinusal; consentimiento; ambulancia;
+        traslado; reposo; revisión; colegiación; póliza; tarjeta sanitaria; afiliación; turno; cama; cuidador;
+        independiente; domicilio; población; localidad; municipio; código postal; documento; correo electrónico;
+        persona de contacto; familiar; responsable; solicitante; facultativo; peticionario; observaciones;
+        justificación; exploraciones; pruebas complementarias; enfermedad actual; medicación; muestra; hemograma;
+        bioquímica; urocultivo; resonancia lumbar; teleconsulta; seguimiento; profilaxis; protocolo; guía; ensayo;
+        referencia; lote; vacuna; deltoides; formulario; archivo; versión; extracción; síndrome; índice; maniobra;
+        cuello; hallazgos; lesiones; apetito; mejoría; remedios; rigidez
+        """
+    ),
     "thanks": (
         "Reciba un cordial saludo,",
         "Muchas gracias por todo.",
@@ -217,6 +282,15 @@ Animal: perro de {2-12} meses, chip {digits 9}, cartilla {digits 6}
 Viene el {date.recent} por {symptom}. Se pone vacuna con número de lote {digits 5} y {drug}.
 {clinical} Próxima dosis en {date.next.month}. {general}
 Atendió {someone}.
+""",
+    "manual": "Cómo se escribe una historia\n\n{manual} {manual} {manual} {clinical}\n{manual} {manual} {manual}\n",
+    "lesson": "{manual} {manual} {general} {manual} {manual}\n{clinical} {manual}\n",
+    "glossary": """GLOSARIO DE TÉRMINOS
+{^term}, {term}, {term}, {term}; {acronym}.
+{^term}, {term}, {term}, {term}; {acronym}.
+{^term} y {term} ({department}): {term}, {term}. {acronym}.
+INFORME DE ALTA. HOJA DE ENFERMERÍA. {manual} {manual}
+URGENCIAS. PETICIÓN DE PRUEBAS. {manual} {manual}
 """,
     "leaflet": "Prospecto: información para el usuario\n\n{^drug}, comprimidos. {clinical} {clinical} {clinical}\n"
     "No tome este medicamento si padece {disease}. {clinical} {clinical} Lote {digits 6}, caducidad {2024-2030}.\n",

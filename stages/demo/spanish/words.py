@@ -55,7 +55,9 @@ STREET_NAMES = listed(
 )
 HOSPITAL_NAMES = listed(
     """
-    San Telmo; Santa Brígida; Virgen del Espino; San Froilán; La Alborada; Monte Claro; Valdelagua; Las
+    San Telmo; Virgen de la Zarza; Virgen de los Álamos; Virgen de las Mieses; Virgen de la Cuesta;
+    Virgen de los Prados; Virgen de las Cumbres; Virgen de la Vega; Virgen de los Pinares; Virgen de las
+    Fuentes; Santa Brígida; Virgen del Espino; San Froilán; La Alborada; Monte Claro; Valdelagua; Las
     Torcas; Santa Eulogia; Virgen del Páramo; San Marcial; Los Arcos; El Robledal; Costa Serena;
     Torrealta; Campo Llano; San Baudilio; Santa Quiteria; Virgen de la Fuensanta; Ribera Alta; Peñaflor;
     La Encomienda; San Críspulo; Los Almendros; Fuentenueva; Santa Obdulia; Virgen del Collado;

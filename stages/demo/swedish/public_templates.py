@@ -1,5 +1,6 @@
 """Swedish public text of the demo: other documents, written with other sentences than the notes."""
 
+from stages.demo.language import listed
 from stages.demo.swedish import words
 
 LEXICON = {
@@ -125,6 +126,68 @@ LEXICON = {
         "En björn sover hela vintern i sitt ide.",
         "I förrgår stängde den sista butiken i byn.",
     ),
+    # How records are kept, in the words of those who teach it.
+    "manual": (
+        "Journalen rymmer tidigare sjukdomar, status, bedömning, diagnos, behandling och planering.",
+        "I epikrisen står när patienten är inskriven och utskriven, inläggningsorsak och vårdförlopp.",
+        "På akuten tas blodtryck, puls, temperatur, saturation och AF; det kallas vitalparametrar.",
+        "Sjuksköterskan på varje pass, natt eller dag, skriver vad patienten fått och hur det går.",
+        "Mjuk och oöm buk, regelbunden rytm och pupiller som reagerar är normalt.",
+        "Rassel över lungan hörs hos den som är vaken men andfådd.",
+        "Blodprover mäter Na, K, TPK, LPK, CRP, ferritin, NT-proBNP och laktat, i mg eller ng.",
+        "Blodgas ger pH och pCO2; EKG visar sinusrytm och elaxel i slag per min.",
+        "Vanliga förkortningar är {acronym}, {acronym}, {acronym} och {acronym}.",
+        "På röntgenremissen anges frågeställning och undersökning: ultraljud buk, DT, MR eller lungröntgen.",
+        "Efter att ha opererat en patient informerar överläkaren och diskuterar fallet med kollegor.",
+        "En anteckning om telefonkontakt säger vem som ringer, vad som är orsak och vad patienten ska veta.",
+        "Den som inkommer med ambulans läggs in eller flyttas till en annan enhet.",
+        "Den som bor med en anhörig eller kontaktperson klarar sig ofta bättre i hemmet.",
+        "Kända allergier, alkohol och cigaretter får inte utelämnas; fråga hur mycket den sjuke rökt.",
+        "Samtycke lämnas av den sjuke själv eller av en god man; adress och ålder noteras.",
+        "Bästa kollega, tacksam för svar, vänlig hälsning: så skrivs en remiss.",
+        "Vaccin antecknas med batchnr och lot; kompresser och förbandsmaterial med ref.",
+        "Är hen feberfri och väl smärtlindrad, och ingen blödning tillkommer, skrivs hen ut.",
+        "Efternamn och förnamn, födelsedatum, kön och datum står först, sedan nummer eller kod.",
+        "Provet tas, remissen skickas och svaret granskas och godkänns av den som har mottagit det.",
+        "Återbesök, uppföljning, kontroll om en vecka: så avslutas behandlingen.",
+        "Pensionär, sjukskriven eller yrkesverksam: yrket och läget hör också dit.",
+    ),
+    "acronym": (
+        "pnr (personnummer)",
+        "BT (blodtryck)",
+        "ÅB (återbesök)",
+        "VC (vårdcentral)",
+        "ua (utan anmärkning)",
+        "FK (försäkring)",
+        "PAL (patientansvarig läkare)",
+        "leg.nr (legitimationsnummer)",
+        "ssk (sjuksköterska)",
+        "SNOMED och ICD (koder)",
+        "sign (signerat)",
+        "pat (patient)",
+        "beh (behandling)",
+        "us (undersökning)",
+        "vä och hö (sidor)",
+        "tel (telefon)",
+        "tabl (tablett)",
+        "avd (avdelning)",
+        "ktr (kontroll)",
+        "bsv (besvär)",
+    ),
+    # Words of clinical records, one by one.
+    "term": listed(
+        """
+        journalnummer; patientnr; förskrivarkod; försäkringsnr; frikort; postnummer; postort; bostadsadress;
+        närstående; anhörig; kontaktperson; ansvarig läkare; remitterande läkare; beställare; kontaktorsak; sökorsak;
+        anamnes; aktuellt; förlopp; epikris; utskrivningsanteckning; akutjournal; omvårdnad; telefonrådgivning;
+        inläggningsorsak; huvuddiagnos; läkemedel; mediciner; infiltrat; gallsten; sinusrytm; elaxel; blodstatus;
+        urinodling; ländrygg; thorax; allmäntillstånd; röd reflex; hjärtljud; visus; blodgas; laktat; vaccin;
+        influensavaccin; batchnr; provtagningskit; artikelnummer; sterila kompresser; vårdprogram; riktlinjer;
+        profylax; studie; informationsblad; blankett; version; remissmall; kopia; arkiv; uppföljning; försämring;
+        samtycke; ambulans; dagpass; kvällspass; nattpass; säng; sysselsättning; yrke; pensionär; sjukskriven;
+        underskrift; legitimationsnr; mottaget; godkänt; granskat; bedömd; vårdad; opererad; allergisk; värk; klåda
+        """
+    ),
     "thanks": ("Med vänliga hälsningar", "Tack för allt.", "Hör gärna av dig.", "Kram"),
 }
 
@@ -207,6 +270,15 @@ Djur: hund, {2-12} månader, chip {digits 9}, pass {digits 6}
 Kom {date.recent} för {symptom}. Får vaccin med lotnummer {digits 5} och {drug}.
 {clinical} Nästa dos i {date.next.month}. {general}
 Behandlande: {someone}.
+""",
+    "manual": "Så skrivs en journal\n\n{manual} {manual} {manual} {clinical}\n{manual} {manual} {manual}\n",
+    "lesson": "{manual} {manual} {general} {manual} {manual}\n{clinical} {manual}\n",
+    "glossary": """ORDLISTA
+{^term}, {term}, {term}, {term}; {acronym}.
+{^term}, {term}, {term}, {term}; {acronym}.
+{^term} och {term} ({department}): {term}, {term}. {acronym}.
+EPIKRIS. OMVÅRDNADSANTECKNING. {manual} {manual}
+AKUTJOURNAL. RÖNTGENREMISS. {manual} {manual}
 """,
     "leaflet": "Bipacksedel: information till användaren\n\n{^drug}, tabletter. {clinical} {clinical} {clinical}\n"
     "Ta inte läkemedlet om du har {disease}. {clinical} {clinical} Sats {digits 6}, utgår {2024-2030}.\n",
