@@ -1,0 +1,51 @@
+"""Write the results tables of README.md and docs/ from results/: `make tables`.
+
+A block between `<!-- study x -->` and `<!-- /study -->` is replaced by what results/x/ records: ner_compare's table,
+the commit, the machine and the time. Nothing between such marks is written by hand.
+"""
+
+import re
+from pathlib import Path
+
+from stages.shared.errors import UserError, run
+from stages.shared.outputs import read_json
+
+RESULTS = Path("results")
+BLOCK = re.compile(r"(<!-- study ([\w-]+) -->\n).*?(<!-- /study -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Update every page that has a block."""
+    for page in pages():
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def pages() -> list[Path]:
+    """README.md and the pages of docs/."""
+    return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """`text` with every block as results/ has it now; UserError for a study that is not recorded."""
+    return BLOCK.sub(lambda found: found.group(1) + table(found.group(2)) + found.group(3), text)
+
+
+def table(study: str) -> str:
+    """A study's comparison, and where, when and from which commit it comes."""
+    folder = RESULTS / study
+    comparison = folder / "metrics" / "ner" / "compare" / "table.md"
+    if not comparison.is_file():
+        raise UserError(f"{comparison}: not recorded; run `make study PROFILE={study}`")
+    record = read_json(folder / "study.json")
+    machine = record["machine"]
+    computed = sum(record["seconds"].values()) / 60
+    return (
+        f"\n{comparison.read_text(encoding='utf-8')}\n"
+        f"`make study PROFILE={study}` at commit {record['commit'][:10]}: {computed:.0f} minutes of stages on "
+        f"{machine['cores']} cores ({machine['cpu']}), no GPU. Settings, times per stage and all metrics: "
+        f"[results/{study}](results/{study}).\n\n"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
