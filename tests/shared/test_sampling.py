@@ -77,8 +77,11 @@ def test_texts_end_at_the_end_mark_or_the_limit(model):
     kept, head.bias = head.bias, torch.nn.Parameter(bias)
     try:
         samples = draw(model, [[0]] * 64, range(64))
+        alone = [draw(model, [[0]], [number])[0] for number in (20, 40, 63)]
     finally:
         head.bias = kept
+    # Neighbours that left the batch have not shifted anyone's random numbers.
+    assert alone == [samples[number] for number in (20, 40, 63)]
     lengths = [len(sample.ids) for sample in samples]
     assert {sample.ended for sample in samples} == {True, False}
     assert all(sample.ended == (len(sample.ids) < 30) or len(sample.ids) == 30 for sample in samples)
