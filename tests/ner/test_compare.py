@@ -1,3 +1,4 @@
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -232,3 +233,18 @@ def test_arms_are_those_that_dvc_trains():
     assert (
         section["arms"] == pipeline["ner_train"]["matrix"]["arm"] == pipeline["ner_evaluate"]["matrix"]["arm"]
     )
+
+
+def test_plots_read_columns_that_the_files_have(project):
+    """Of dvc.yaml and of the templates it names."""
+    compare.main()
+    drawn = set()
+    for figure in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]:
+        [entry] = figure.values()
+        [(path, column)] = entry["y"].items()
+        template = read_json(ROOT / entry["template"])
+        fields = set(re.findall(r"'field': '(\w+)'", str(template))) | {column, entry["x"]}
+        columns = set(pl.read_csv(path.replace("metrics/ner/compare", "out")).columns)
+        assert fields - {"rev"} <= columns, path
+        drawn.add(Path(path).name)
+    assert drawn == {"arms.csv", "labels.csv", "curves.csv"}
