@@ -28,10 +28,10 @@ repro: .venv/ready ## Run the whole pipeline, then show real against synthetic
 	@python -m scripts.table
 
 test: .venv/ready ## Run all tests
-	python -m pytest
+	python -m pytest -n logical --dist loadgroup
 
 test-fast: .venv/ready ## Run the tests that train nothing and start no pipeline
-	python -m pytest -m 'not slow'
+	python -m pytest -n logical --dist loadgroup -m 'not slow'
 
 study: .venv/ready ## Run profiles/$(PROFILE).yaml in a worktree, keep its numbers in results/
 	@test -n "$(PROFILE)" || { echo 'error: which one? make study PROFILE=<name of a file in profiles/>'; exit 1; }

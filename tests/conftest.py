@@ -22,6 +22,14 @@ from tests.toy import Toy, make
 silence()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers a file's tests stay on one, and so do all that look at the toy run, which start first."""
+    for item in items:
+        toy = "toy" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("toy" if toy else item.path.name))
+    items.sort(key=lambda item: "toy" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection to anything but a socket file fails the test that opens it."""
