@@ -31,6 +31,7 @@ class Train(training.Optimisation):
     piece_words: int = Field(ge=8)
     length: int = Field(ge=16)
     overlap: int = Field(ge=0)
+    hidden: float = Field(ge=0, lt=1)
     steps: int | None = Field(ge=1)
     epochs: float | None = Field(gt=0)
     probes: int = Field(ge=1)
@@ -92,6 +93,8 @@ def train(
     tokenizer = models.load_tokenizer(base)
     learned = list(units.units(notes.read(table), settings.unit, settings.piece_words))
     names = tags.tag_names(span.label for note in learned for span in note.spans)
+    if settings.hidden and tokenizer.mask_token_id is None:
+        raise UserError("params.yaml: ner.train.hidden needs a tokenizer with a mask token; set it to 0")
     if len(names) == 1:
         raise UserError(f"{table}: none of the notes is tagged; NER needs tags to learn from")
     examples = make_examples(learned, tokenizer, names, settings)
@@ -109,7 +112,9 @@ def train(
 
     fitted = training.fit(
         model,
-        Order(examples, settings.batch, steps * settings.batch, seed),
+        Order(
+            examples, settings.batch, steps * settings.batch, seed, settings.hidden, tokenizer.mask_token_id
+        ),
         settings,
         steps,
         seed,
@@ -158,10 +163,22 @@ def make_examples(learned: list[Note], tokenizer: Any, names: list[str], setting
 
 
 class Order(Sequence):
-    """`total` examples: pass after pass over `examples`, shuffled, those of a batch of similar length."""
+    """`total` examples: pass after pass over `examples`, shuffled, those of a batch of similar length.
 
-    def __init__(self, examples: list[dict], batch: int, total: int, seed: int):
-        self.examples = examples
+    A share `hidden` of the subwords is replaced by `mask`, others at each pass: what a name looks like is hidden
+    now and then, so that the words around it have to tell.
+    """
+
+    def __init__(
+        self,
+        examples: list[dict],
+        batch: int,
+        total: int,
+        seed: int,
+        hidden: float = 0.0,
+        mask: int | None = None,
+    ):
+        self.examples, self.seed, self.hidden, self.mask = examples, seed, hidden, mask
         lengths = np.array([len(example["input_ids"]) for example in examples])
         rng = np.random.default_rng(seed)
         passes = [rng.permutation(len(examples)) for _ in range(-(-total // len(examples)))]
@@ -178,7 +195,12 @@ class Order(Sequence):
         return len(self.order)
 
     def __getitem__(self, place: int) -> dict:
-        return self.examples[self.order[place]]
+        example = self.examples[self.order[place]]
+        if not self.hidden:
+            return example
+        ids = example["input_ids"]
+        hidden = np.random.default_rng([self.seed, place]).random(len(ids)) < self.hidden
+        return {**example, "input_ids": np.where(hidden, self.mask, ids)}
 
 
 class Collate:
