@@ -88,9 +88,8 @@ def test_committed_files_name_no_machine(tmp_path):
 def test_private_places_are_the_owners(toy: Toy):
     for name in ("data", ".dvc"):
         assert (toy.project / name).stat().st_mode & 0o777 == 0o700
-    for name in ("mlflow.db", "mlartifacts"):
-        path = toy.project / name
-        assert not path.exists() or path.stat().st_mode & 0o077 == 0 or name == "mlflow.db"
+    for name in ("mlflow.db", "mlartifacts", "reports"):
+        assert (toy.project / name).stat().st_mode & 0o077 == 0, name
 
 
 @pytest.mark.slow
@@ -122,7 +121,7 @@ def test_the_search_would_find_it(toy: Toy):
     """The marker did reach the note tables: it is not absent for lack of being read."""
     from stages.shared import notes
 
-    read = [note for note in notes.read(toy.project / "data/corpora/notes/toy")]
+    read = list(notes.read(toy.project / "data/corpora/notes/toy"))
     assert all(MARKER in note.text for note in read)
     assert all(MARKER in map(note.surface, note.spans) for note in read)
 

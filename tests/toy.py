@@ -105,6 +105,8 @@ def make(folder: Path, store: Path) -> Toy:
     done = toy.run("dvc", "repro", check=False)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-6000:]
+    output += toy.run("python", "-m", "scripts.docs").stdout
+    graph.commit(project)
     return Toy(project, home, toy.connections, output)
 
 
