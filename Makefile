@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11
 PROFILE ?=
-# DVC starts stages as `python`: the environment's comes first. Two runs never share a lock by accident.
+# DVC starts stages as `python`: the environment's comes first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED = 1
 # Nothing reports home, pip's version check included.
@@ -18,8 +18,9 @@ setup: .venv/ready ## Make the environment and this checkout ready (done by the 
 
 .venv/ready: pyproject.toml constraints.txt
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
-	python -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=..."'
-	python -m pip install -q -c constraints.txt -e '.[dev]'
+	@python -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=..."'
+	@echo 'Installing into .venv, which takes some minutes'
+	@python -m pip install -qq -c constraints.txt -e '.[dev]'
 	python -m scripts.setup
 	@touch $@
 
