@@ -13,7 +13,7 @@ from stages.shared.notes import Note, batched
 from stages.shared.outputs import read_json
 
 # How a folder's model reads notes; written by ner_train beside the weights.
-SETTINGS = "windows.json"
+SETTINGS = "tagger.json"
 # Notes in memory at once, and subwords a forward pass: chosen for speed, no effect on the result beyond rounding.
 NOTES, TOKENS = 64, 8192
 
@@ -21,10 +21,13 @@ NOTES, TOKENS = 64, 8192
 class Tagger:
     """A token-classification model with the windows it was trained on and constrained decoding."""
 
-    def __init__(self, model, tokenizer, length: int, overlap: int, precision: str = "fp32"):
+    def __init__(
+        self, model, tokenizer, length: int, overlap: int, adjacent: float = 0.0, precision: str = "fp32"
+    ):
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.length, self.overlap, self.precision = length, overlap, precision
+        self.length, self.overlap, self.adjacent = length, overlap, adjacent
+        self.precision = precision
         self.names = [model.config.id2label[number] for number in range(model.config.num_labels)]
 
     @classmethod
@@ -36,14 +39,14 @@ class Tagger:
             raise UserError(f"{folder}: no model trained by ner_train here; run `dvc repro` to make it")
         settings = read_json(Path(folder) / SETTINGS)
         model, tokenizer = models.load_tagger(folder)
-        return cls(model, tokenizer, settings["length"], settings["overlap"], precision)
+        return cls(model, tokenizer, **settings, precision=precision)
 
     def tag(self, notes: Iterable[Note], outside_bias: float = 0.0) -> Iterator[Note]:
         """The same notes in the same order with predicted spans, each scored by its least certain word."""
         for run in batched(notes, NOTES):
             edges, log_probs = self.log_probs(run)
             lengths = np.array([len(word_edges) for word_edges in edges])
-            tag_ids = tags.viterbi(log_probs, lengths, outside_bias)
+            tag_ids = tags.viterbi(log_probs, lengths, self.adjacent, outside_bias)
             chosen = np.exp(np.take_along_axis(log_probs, tag_ids[..., None], axis=2))[..., 0]
             for number, note in enumerate(run):
                 size = lengths[number]

@@ -101,7 +101,17 @@ def train(
     steps = settings.steps or max(1, round(settings.epochs * len(examples) / settings.batch))
     torch.manual_seed(seed)
     model = models.load_encoder(base, names).to(models.device())
-    tagger = Tagger(model, tokenizer, settings.length, settings.overlap, settings.precision)
+    longest = min(
+        tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", settings.length)
+    )
+    if settings.length > longest:
+        raise UserError(f"params.yaml: ner.train.length is {settings.length}; {base} reads at most {longest}")
+    reading = {
+        "length": settings.length,
+        "overlap": settings.overlap,
+        "adjacent": tags.adjacency(tags.encode(note.spans, tags.words(note.text)) for note in learned),
+    }
+    tagger = Tagger(model, tokenizer, **reading, precision=settings.precision)
     watched = list(notes.read(select))
 
     def probe() -> dict[str, float]:
@@ -128,7 +138,7 @@ def train(
     out.mkdir()
     model.to("cpu").save_pretrained(out)
     tokenizer.save_pretrained(out)
-    write_json(out / SETTINGS, {"length": settings.length, "overlap": settings.overlap})
+    write_json(out / SETTINGS, reading)
     lineage.write(out, lineage.read(base) | lineage.trained_on(lineage.read(table)))
     return {
         "steps": fitted.steps,
@@ -155,6 +165,8 @@ def make_examples(learned: list[Note], tokenizer: Any, names: list[str], setting
     ]
     examples = []
     for window in cut.windows:
+        if not len(window.words):  # the loss would be a mean of nothing
+            continue
         labels = np.full(len(window.input_ids), IGNORED, dtype=np.int64)
         # Words that share a subword: the first one's tag counts.
         labels[window.positions[::-1]] = gold[window.note][window.words[::-1]]
@@ -165,6 +177,7 @@ def make_examples(learned: list[Note], tokenizer: Any, names: list[str], setting
 class Order(Sequence):
     """`total` examples: pass after pass over `examples`, shuffled, those of a batch of similar length.
 
+    Each pass takes every example once; the batch in which a pass ends and the next begins is of any lengths.
     A share `hidden` of the subwords is replaced by `mask`, others at each pass: what a name looks like is hidden
     now and then, so that the words around it have to tell.
     """
@@ -181,15 +194,21 @@ class Order(Sequence):
         self.examples, self.seed, self.hidden, self.mask = examples, seed, hidden, mask
         lengths = np.array([len(example["input_ids"]) for example in examples])
         rng = np.random.default_rng(seed)
-        passes = [rng.permutation(len(examples)) for _ in range(-(-total // len(examples)))]
-        shuffled = np.concatenate(passes)[:total]
-        batches: list[np.ndarray] = []
-        for start in range(0, total, batch * _BUCKET):
-            run_ = shuffled[start : start + batch * _BUCKET]
-            run_ = run_[np.argsort(lengths[run_], kind="stable")]
-            cuts = [run_[first : first + batch] for first in range(0, len(run_), batch)]
-            batches += [cuts[place] for place in rng.permutation(len(cuts))]
-        self.order = np.concatenate(batches)
+        order: list[int] = []
+        while len(order) < total:
+            drawn = rng.permutation(len(examples))
+            first = -len(order) % batch  # these complete the batch that the pass before left open
+            last = first + max(0, len(drawn) - first) // batch * batch
+            order.extend(drawn[:first])
+            batches: list[np.ndarray] = []
+            for start in range(first, last, batch * _BUCKET):
+                run_ = drawn[start : min(start + batch * _BUCKET, last)]
+                run_ = run_[np.argsort(lengths[run_], kind="stable")]
+                batches += np.split(run_, len(run_) // batch)
+            for place in rng.permutation(len(batches)):
+                order.extend(batches[place])
+            order.extend(drawn[last:])
+        self.order = order[:total]
 
     def __len__(self) -> int:
         return len(self.order)

@@ -54,9 +54,8 @@ def cut(notes: Sequence[Note], tokenizer, length: int, overlap: int) -> Cut:
             continue
         first = first_subwords(note.text, word_edges, encoded["offset_mapping"][number])
         starts = window_starts(len(ids), room, overlap)
-        # A word goes to the window whose middle is nearest.
-        middles = np.array([start + min(room, len(ids) - start) / 2 for start in starts])
-        owner = np.abs(first[:, None] + 0.5 - middles[None, :]).argmin(axis=1)
+        # Middle of the overlap: from there on the later window gives more context.
+        owner = np.searchsorted(np.array(starts[1:]) + overlap // 2, first, side="right")
         for index, start in enumerate(starts):
             mine = np.flatnonzero(owner == index)
             windows.append(
@@ -71,11 +70,12 @@ def cut(notes: Sequence[Note], tokenizer, length: int, overlap: int) -> Cut:
 
 
 def window_starts(tokens: int, room: int, overlap: int) -> list[int]:
-    """First subword of each window; all but the last window are full, and the last one ends with the note."""
-    if tokens <= room:
-        return [0]
-    starts = list(range(0, tokens - room, room - overlap))
-    return [*starts, tokens - room]
+    """First subword of each window; all but the last window are full.
+
+    They lie where Hugging Face's fast tokenizers lay them (`stride=overlap`, `return_overflowing_tokens`), so a
+    stock token-classification pipeline reads the same windows.
+    """
+    return list(range(0, max(1, tokens - overlap), room - overlap))
 
 
 def first_subwords(
@@ -115,5 +115,3 @@ def batches(windows: Sequence[Window], tokens: int) -> Iterator[list[Window]]:
         batch.append(window)
     if batch:
         yield batch
-
-

@@ -3,6 +3,7 @@
 Tags and predictions are made on words, not subwords: one missed subword cannot break a name in two.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -66,31 +67,50 @@ def decode(
     return tuple(spans)
 
 
-def viterbi(log_probs: np.ndarray, lengths: np.ndarray, outside_bias: float = 0.0) -> np.ndarray:
+def viterbi(
+    log_probs: np.ndarray, lengths: np.ndarray, adjacent: float = 0.0, outside_bias: float = 0.0
+) -> np.ndarray:
     """The most probable valid BIO sequence of every note.
 
     `log_probs` is (notes, words, tags) in the order of `tag_names`, padded after `lengths` words; the result is
-    (notes, words) tag numbers, 0 in the padding. I-x may follow only B-x or I-x; all else is free, so a step costs
-    as much as the number of tags, not its square. `outside_bias` is added to O: below 0 it favours recall.
+    (notes, words) tag numbers, 0 in the padding. I-x may follow only B-x or I-x. `adjacent` is added where a B-x
+    follows B-x or I-x, `outside_bias` at O: below 0 it favours recall. A step costs as much as the number of tags,
+    not its square.
     """
     notes, steps, tags = log_probs.shape
     result = np.zeros((notes, steps), dtype=np.int64)
     if steps == 0:
         return result
     begin, inside = np.arange(1, tags, 2), np.arange(2, tags, 2)
+    labels = np.arange(1, len(begin) + 1)
     rows = np.arange(notes)
     back = np.zeros((steps, notes, tags), dtype=np.int32)
     score = log_probs[:, 0].astype(np.float64)
     score[:, 0] += outside_bias
     score[:, inside] = -np.inf
     for step in range(1, steps):
-        best = score.argmax(axis=1)
-        continued = np.where(score[:, begin] >= score[:, inside], begin, inside)
-        step_score = log_probs[:, step] + score[rows, best][:, None]
-        step_score[:, 0] += outside_bias
-        step_score[:, inside] = log_probs[:, step, inside] + np.maximum(score[:, begin], score[:, inside])
-        back[step] = best[:, None]
-        back[step][:, inside] = continued
+        # The better of B-x and I-x stands for a label; column 0 is O.
+        tag_of = np.concatenate(
+            [np.zeros((notes, 1), int), np.where(score[:, begin] >= score[:, inside], begin, inside)], axis=1
+        )
+        reached = np.take_along_axis(score, tag_of, axis=1)
+        best = reached.argmax(axis=1)
+        top = reached[rows, best]
+        rest = reached.copy()
+        rest[rows, best] = -np.inf
+        second = rest.argmax(axis=1)
+        # What B-x follows: the best of the others, or its own label at a price.
+        other = np.where(best[:, None] == labels, second[:, None], best[:, None])
+        other_score, same = np.take_along_axis(reached, other, axis=1), reached[:, 1:]
+        step_score = log_probs[:, step].astype(np.float64)
+        step_score[:, 0] += outside_bias + top
+        step_score[:, begin] += np.maximum(other_score, same + adjacent)
+        step_score[:, inside] += same
+        back[step][:, 0] = tag_of[rows, best]
+        back[step][:, begin] = np.where(
+            same + adjacent > other_score, tag_of[:, 1:], np.take_along_axis(tag_of, other, axis=1)
+        )
+        back[step][:, inside] = tag_of[:, 1:]
         alive = step < lengths
         score = np.where(alive[:, None], step_score, score)
     tag = score.argmax(axis=1)
@@ -99,3 +119,18 @@ def viterbi(log_probs: np.ndarray, lengths: np.ndarray, outside_bias: float = 0.
         result[alive, step] = tag[alive]
         tag = np.where(alive, back[step][rows, tag], tag)
     return result
+
+
+def adjacency(sequences: Iterable[Sequence[str]]) -> float:
+    """Log-probability that a word after a word of a span begins another span of the same label, not goes on.
+
+    Counted over BIO sequences, one added to each count. A tagger that scores each word on its own breaks spans of
+    unseen words in two; spans of one label hardly ever touch.
+    """
+    begun = continued = 1
+    for sequence in sequences:
+        for before, tag in zip(sequence, sequence[1:], strict=False):
+            if tag != "O" and before[2:] == tag[2:]:
+                begun += tag.startswith("B-")
+                continued += tag.startswith("I-")
+    return math.log(begun / (begun + continued))
