@@ -6,6 +6,7 @@ Tags and predictions are made on words, not subwords: one missed subword cannot 
 import math
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def adjacency(sequences: Iterable[Sequence[str]]) -> float:
     """
     begun = continued = 1
     for sequence in sequences:
-        for before, tag in zip(sequence, sequence[1:], strict=False):
+        for before, tag in pairwise(sequence):
             if tag != "O" and before[2:] == tag[2:]:
                 begun += tag.startswith("B-")
                 continued += tag.startswith("I-")
