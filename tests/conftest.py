@@ -13,6 +13,7 @@ os.environ["DEIDSYNTH_TRACKING"] = "off"
 for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
 
+import hypothesis
 import pytest
 
 from stages.shared import tracking
@@ -20,6 +21,9 @@ from stages.shared.quiet import silence
 from tests.toy import Toy, make
 
 silence()
+# A busy machine is no defect.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
