@@ -12,7 +12,8 @@ from stages.shared.notes import Span
 # What breaks naive tokenisation: combining marks, emoji of several code points, BOM, CRLF, tabs, digits, underscores.
 ODD = st.lists(
     st.sampled_from(
-        ["Ana", "é", "e\u0301", "ñ", "👩🏽‍⚕️", "\ufeff", "\r\n", "\t", " ", "\u00a0", "\u200b", "28036", "٣", "²", "_", "-", "@"]
+        ["Ana", "é", "e\u0301", "ñ", "👩🏽‍⚕️", "\ufeff", "\r\n", "\t", " ", "\u00a0", "\u200b",
+         "28036", "٣", "²", "_", "-", "@"]
     ),
     max_size=12,
 ).map("".join)  # fmt: skip
