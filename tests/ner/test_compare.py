@@ -20,13 +20,12 @@ ARMS = ["real", "annotator", "synthetic", "mixed"]
 FOUND = {"real": 4, "annotator": 3, "synthetic": 2, "mixed": 4}
 TEXT = "Ana y Eva en Lugo el 3"
 SPANS = (Span(0, 3, "NAME"), Span(6, 9, "NAME"), Span(13, 17, "CITY"), Span(21, 22, "DATE"))
-SEEDS = [1, 2]
 
 
-def settings(**changes) -> dict:
+def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     bootstrap = {"samples": 100, "seed": 1}
     section = {"arms": ARMS, "reference": "real", "bootstrap": bootstrap} | changes
-    grid = {"demos": [], "corpora": ["demo"], "folds": [0, 1], "seeds": SEEDS}
+    grid = {"demos": [], "corpora": ["demo"], "folds": list(folds), "seeds": list(seeds)}
     return {"grid": grid, "ner": {"compare": section}}
 
 
@@ -57,7 +56,7 @@ def fill(arm: str, fold: int, seed: int) -> None:
 def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for arm in ARMS:
         for fold in (0, 1):
-            for seed in SEEDS:
+            for seed in (1, 2):
                 fill(arm, fold, seed)
     Path("params.yaml").write_text(yaml.safe_dump(settings()))
     folders = "--train train --evaluate evaluate --predictions predictions --split split --out out"
@@ -200,7 +199,9 @@ def test_a_reference_that_is_no_arm_is_refused(project):
 
 
 def test_one_run_per_cell_however_often(project, store):
+    Path("params.yaml").write_text(yaml.safe_dump(settings(folds=[1])))
     compare.main()
+    Path("params.yaml").write_text(yaml.safe_dump(settings(folds=[1], seeds=[2])))
     compare.main()
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("ner/compare")
@@ -208,7 +209,7 @@ def test_one_run_per_cell_however_often(project, store):
     runs = client.search_runs([experiment.experiment_id])
     # Newest first is the order of the page, and that of the table.
     assert [run.info.run_name for run in runs] == [
-        f"demo {arm} fold {fold} seed {seed}" for arm in ARMS for seed in SEEDS for fold in (0, 1)
+        f"demo {arm} fold 1 seed {seed}" for seed in (2, 1) for arm in ARMS
     ]
     run = next(run for run in runs if run.info.run_name == "demo mixed fold 1 seed 2")
     assert {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"}.items() <= run.data.tags.items()

@@ -393,7 +393,7 @@ def test_scores_without_groups_leave_their_notes_out():
 
 
 def test_a_thousand_samples_of_three_arms_take_seconds():
-    """250 notes with 22 labels, as many as MEDDOCAN's dev part; the target is 5 seconds."""
+    """250 notes with 22 labels, as many as MEDDOCAN's dev part; the target is 5 seconds of one core."""
     rng = np.random.default_rng(0)
     labels = tuple(f"L{number:02}" for number in range(22))
     names = tuple(map(str, range(250)))
@@ -402,8 +402,8 @@ def test_a_thousand_samples_of_three_arms_take_seconds():
         by_label = rng.integers(0, 5, size=(250, 22, len(scoring.MEASURES)))
         by_note = np.ones((250, len(scoring.NOTE_MEASURES)), dtype=int)
         arms.append([scoring.Counts(names, names, labels, by_label, by_note)])
-    start = time.perf_counter()
+    start = time.process_time()
     for arm in arms:
         scoring.estimate(scoring.strict_f1, arm, draws(1000, seed=1))
         scoring.difference(scoring.strict_f1, arm, arms[0], draws(1000, seed=1))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
