@@ -33,7 +33,7 @@ def tokenizer(role: str = "decoder", vocab_size: int = 400):
     return tokenizers.train(texts(60), vocab_size, role, 256)
 
 
-def decoder(folder: Path, kind: str = "llama", seed: int = 0) -> Path:
+def decoder(folder: Path, kind: str = "llama", seed: int = 0, **changes) -> Path:
     """A random-weight decoder with its tokenizer and lineage, as models_base leaves one."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -44,7 +44,7 @@ def decoder(folder: Path, kind: str = "llama", seed: int = 0) -> Path:
         "eos_token_id": tok.eos_token_id,
         "pad_token_id": tok.pad_token_id,
     }
-    config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind])
+    config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind] | changes)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tok.save_pretrained(folder)
     lineage.write(folder, [Read("story", "public", "gradient"), Read("story", "public", "vocabulary")])

@@ -24,6 +24,7 @@ class Lora(params.Section):
     r: int = Field(ge=1)
     alpha: float = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
+    embeddings: bool
 
 
 class Adapt(training.Optimisation):
@@ -183,10 +184,22 @@ def _prepare(base: str | Path, settings: Adapt) -> Any:
                 lora_alpha=lora.alpha,
                 lora_dropout=lora.dropout,
                 target_modules="all-linear",
+                modules_to_save=_embeddings(model) if lora.embeddings else None,
                 task_type="CAUSAL_LM",
             ),
         )
     return model
+
+
+def _embeddings(model: Any) -> list[str]:
+    """Names of the modules that turn tokens into vectors and back; UserError where they are one and the same."""
+    if model.config.tie_word_embeddings:
+        raise UserError(
+            "params.yaml: synthesis.adapt.lora.embeddings trains input and output embeddings each on its own, but "
+            "this base model ties them; set it to false, or tie_word_embeddings: false in the decoder's config"
+        )
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    return [name.rpartition(".")[2] for name, module in model.named_modules() if module in ends]
 
 
 def _context(model: Any, wanted: int) -> int:

@@ -13,7 +13,8 @@ from stages.synthesis import adapt, generate
 from tests import tiny
 
 SETTINGS = {
-    "method": "lora", "lora": {"r": 4, "alpha": 16, "dropout": 0.0}, "unit": "note", "piece_words": 128,
+    "method": "lora", "lora": {"r": 4, "alpha": 16, "dropout": 0.0, "embeddings": False},
+    "unit": "note", "piece_words": 128,
     "context": 64, "epochs": 3, "batch": 4, "learning_rate": 0.02, "schedule": "linear", "warmup": 0.0,
     "weight_decay": 0.0, "precision": "fp32", "evaluations": 2, "patience": None,
 }  # fmt: skip
@@ -53,6 +54,21 @@ def test_lora_adapts_any_class_and_merges_into_the_base(project, monkeypatch, ki
     merged = generate.adapted(base, out, "lora", "fp32")
     loss = adapt.lm.losses(merged, models.load_tokenizer(base), tiny.texts(50)[40:], 64)
     assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
+
+
+def test_lora_with_embeddings_learns_words_that_the_base_has_not_seen(project, monkeypatch):
+    base = tiny.decoder(project / "base", tie_word_embeddings=False)
+    plain = run(monkeypatch, base)[1]["after"]["loss"]
+    out, metrics = run(monkeypatch, base, lora=SETTINGS["lora"] | {"embeddings": True})
+    assert metrics["after"]["loss"] < plain - 0.2
+    merged = generate.adapted(base, out, "lora", "fp32")
+    loss = adapt.lm.losses(merged, models.load_tokenizer(base), tiny.texts(50)[40:], 64)
+    assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
+
+
+def test_embeddings_of_a_base_that_ties_them_are_refused(project, monkeypatch):
+    with pytest.raises(UserError, match=r"lora\.embeddings.*ties them"):
+        run(monkeypatch, tiny.decoder(project / "base"), lora=SETTINGS["lora"] | {"embeddings": True})
 
 
 def test_full_training_writes_a_whole_model(project, monkeypatch):
