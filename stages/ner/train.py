@@ -70,8 +70,10 @@ def main() -> None:
     ):
         result = train(args.base, args.notes, args.select, settings, args.seed, checkpoints, out, run_)
         write_json(args.metrics, result)
-    last = result["curve"][-1]
-    say(f"{corpus} {arm}: {result['steps']} steps, strict F1 on select notes {last['select_f1']:.3f}")
+    last = result["curve"][-1]["select_f1"]
+    say(
+        f"{corpus} {arm}: {result['steps']} steps, strict F1 on select notes {'-' if last is None else f'{last:.3f}'}"
+    )
 
 
 def train(
@@ -114,11 +116,10 @@ def train(
     tagger = Tagger(model, tokenizer, **reading, precision=settings.precision)
     watched = list(notes.read(select))
 
-    def probe() -> dict[str, float]:
-        if not watched:
-            return {"select_f1": 0.0}
+    def probe() -> dict[str, float | None]:
+        # None where neither side has a span.
         counts = scoring.count(zip(watched, tagger.tag(watched), strict=True))
-        return {"select_f1": round(float(scoring.strict_f1(counts.total())), 6)}
+        return {"select_f1": scoring.rounded(scoring.strict_f1(counts.total()))}
 
     fitted = training.fit(
         model,
