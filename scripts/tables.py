@@ -7,7 +7,7 @@ the commit, the machine and the time. Nothing between such marks is written by h
 import re
 from pathlib import Path
 
-from stages.shared.errors import UserError, run
+from stages.shared.errors import run
 from stages.shared.outputs import read_json
 
 RESULTS = Path("results")
@@ -26,16 +26,16 @@ def pages() -> list[Path]:
 
 
 def filled(text: str) -> str:
-    """`text` with every block as results/ has it now; UserError for a study that is not recorded."""
+    """`text` with every block as results/ has it now."""
     return BLOCK.sub(lambda found: found.group(1) + table(found.group(2)) + found.group(3), text)
 
 
 def table(study: str) -> str:
-    """A study's comparison, and where, when and from which commit it comes."""
+    """A study's comparison, and from which commit, machine and time it comes."""
     folder = RESULTS / study
     comparison = folder / "metrics" / "ner" / "compare" / "table.md"
     if not comparison.is_file():
-        raise UserError(f"{comparison}: not recorded; run `make study PROFILE={study}`")
+        return f"\nNot recorded yet: `make study PROFILE={study}`.\n\n"
     record = read_json(folder / "study.json")
     machine = record["machine"]
     computed = sum(record["seconds"].values()) / 60
