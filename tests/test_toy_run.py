@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from scripts import sections
+from stages.shared import lineage
 from tests import graph
 from tests.toy import CORPUS, Toy
 
@@ -42,6 +43,40 @@ def test_every_private_folder_says_what_it_has_read(toy):
     private = [out for out in outs if out.startswith("data/") and not out.startswith("data/raw")]
     assert len(private) > 20
     assert [out for out in private if not (toy.project / out / "lineage.json").is_file()] == []
+
+
+def test_lineage_proves_the_roles(toy):
+    """Scoring alone reads test notes, nothing reads audit notes, select and prompts serve their purpose only."""
+    records = {
+        path.parent.relative_to(toy.project / "data").as_posix(): lineage.read(path.parent)
+        for path in (toy.project / "data").rglob(lineage.FILE)
+        if ".scratch" not in path.parts
+    }
+    hows = {
+        "test": {"content"},
+        "audit": {"content"},
+        "select": {"content", "selection"},
+        "prompts": {"content", "prompts"},
+    }
+    for folder, reads in records.items():
+        for read in reads:
+            role = read.notes.rpartition("/")[2]
+            if role not in hows:
+                continue
+            assert read.how in hows[role], (folder, read)
+            if read.how == "content":
+                assert folder == f"corpora/split/{read.notes}" or folder.startswith("predictions/"), (
+                    folder,
+                    read,
+                )
+    models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in ARMS}
+    barred = {arm: {read.notes for read in lineage.bars_release(reads)} for arm, reads in models.items()}
+    train = f"{CORPUS}/0/train"
+    assert barred == {"real": {train}, "annotator": {f"{train}@1"}, "synthetic": set(), "mixed": {train}}
+    assert {(read.origin, read.how) for read in models["synthetic"] if read.notes.startswith(train)} == {
+        ("real", "generator"),
+        ("real", "tags"),
+    }
 
 
 def test_the_comparison_lists_all_arms(toy):

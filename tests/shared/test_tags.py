@@ -77,9 +77,9 @@ def test_a_span_that_ends_inside_a_word_claims_it():
 
 
 def test_a_span_scores_as_its_least_certain_word():
-    edges, names = [(0, 1), (2, 3), (4, 5), (6, 7)], tags.tag_names("A")
-    spans = tags.decode([1, 2, 0, 1], edges, names, [0.5, 0.25, 0.1, 0.75])
-    assert spans == (Span(0, 3, "A", 0.25), Span(6, 7, "A", 0.75))
+    edges, names = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)], tags.tag_names("A")
+    spans = tags.decode([1, 2, 2, 0, 1], edges, names, [0.5, 0.25, 0.6, 0.1, 0.75])
+    assert spans == (Span(0, 5, "A", 0.25), Span(8, 9, "A", 0.75))
 
 
 def valid(sequence):
