@@ -15,7 +15,8 @@ def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
     folder.mkdir(parents=True)
     (folder / "table.md").write_text("| arm |\n|---|\n| real |\n")
     write_json("results/small/study.json", RECORD)
-    text = "before\n<!-- study small -->\nold\n<!-- /study -->\nbetween\n<!-- study other -->\n<!-- /study -->\nafter\n"
+    blocks = ("<!-- study small -->\nold\n<!-- /study -->", "<!-- study other -->\n<!-- /study -->")
+    text = "before\n{}\nbetween\n{}\nafter\n".format(*blocks)
     filled = tables.filled(text)
     assert filled.splitlines() == [
         "before",
