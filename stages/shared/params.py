@@ -52,7 +52,9 @@ def parse(section: type[S], name: str, content: dict[str, Any], path: str | Path
     try:
         return section.model_validate(values if values is not None else {})
     except ValidationError as error:
-        raise UserError("\n".join(_explain(section, name, path, detail) for detail in error.errors())) from None
+        raise UserError(
+            "\n".join(_explain(section, name, path, detail) for detail in error.errors())
+        ) from None
 
 
 def _explain(section: type[Section], name: str, path: str | Path, detail: Any) -> str:
