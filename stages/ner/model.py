@@ -47,7 +47,7 @@ class Tagger:
             edges, log_probs = self.log_probs(run)
             lengths = np.array([len(word_edges) for word_edges in edges])
             tag_ids = tags.viterbi(log_probs, lengths, self.adjacent, outside_bias)
-            chosen = np.exp(np.take_along_axis(log_probs, tag_ids[..., None], axis=2))[..., 0]
+            chosen = label_probs(log_probs, tag_ids)
             for number, note in enumerate(run):
                 size = lengths[number]
                 spans = tags.decode(tag_ids[number, :size], edges[number], self.names, chosen[number, :size])
@@ -76,3 +76,11 @@ class Tagger:
                 for row, window in enumerate(batch):
                     result[window.note, window.words] = scores[row, window.positions]
         return cut.edges, result
+
+
+def label_probs(log_probs: np.ndarray, tag_ids: np.ndarray) -> np.ndarray:
+    """Probability (notes, words) of each word's label, as B or as I: where a span begins is another question."""
+    begin = np.where(tag_ids > 0, (tag_ids - 1) // 2 * 2 + 1, 0)
+    pair = np.stack([begin, np.where(begin > 0, begin + 1, 0)], axis=2)
+    probs = np.exp(np.take_along_axis(log_probs, pair, axis=2))
+    return np.where(tag_ids > 0, probs.sum(axis=2), probs[..., 0])

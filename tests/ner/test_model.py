@@ -133,3 +133,9 @@ def test_a_folder_without_a_trained_model_is_an_error_of_the_user(encoder, tmp_p
     for folder in (tmp_path / "missing", encoder):  # a base encoder is no tagger
         with pytest.raises(UserError, match="no model trained by ner_train here"):
             Tagger.load(folder)
+
+
+def test_a_word_s_probability_is_that_of_its_label_as_begin_or_inside():
+    table = np.log(np.array([[[0.1, 0.3, 0.4, 0.15, 0.05], [0.7, 0.1, 0.1, 0.05, 0.05]]]))
+    assert model.label_probs(table, np.array([[1, 0]])) == pytest.approx(np.array([[0.7, 0.7]]))
+    assert model.label_probs(table, np.array([[2, 3]])) == pytest.approx(np.array([[0.7, 0.1]]))
