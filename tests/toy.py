@@ -17,7 +17,7 @@ MODEL = {
     "source": "scratch",
     "text": [CORPUS],
     "vocab_size": 600,
-    "pretrain": {"steps": 2, "batch": 2, "context": 64},
+    "pretrain": {"steps": 30, "batch": 2, "context": 64},
 }
 SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -32,6 +32,8 @@ OVERLAY = {
         "generate": {
             "max_new_tokens": 60,
             "volume": 0.3,
+            # Of what little the decoder knows the surest: rare bytes would make broken characters.
+            "temperature": 0.2,
             "chunk": 16,
             "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0},
         },
