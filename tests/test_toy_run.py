@@ -117,7 +117,7 @@ def test_a_second_run_finds_nothing_to_do(toy):
 
 def test_an_experiment_runs_only_what_it_changes(toy):
     """In a temporary copy, as queued experiments do."""
-    done = toy.run("dvc", "exp", "run", "--temp", "-S", "ner.evaluate.bootstrap.samples=7")
+    done = toy.run("dvc", "exp", "run", "--temp", "-S", "ner.evaluate.bootstrap.samples=107")
     assert graph.ran(done.stdout) == {"ner_evaluate", "ner_compare"}, done.stdout[-2000:]
 
 
