@@ -95,6 +95,8 @@ def make(folder: Path, store: Path) -> Toy:
     for name in ("tmp", "watch"):
         (home / name).mkdir(parents=True)
     (home / "watch" / "sitecustomize.py").write_text(WATCH)
+    # Experiments are commits, and git wants to know whose.
+    (home / ".gitconfig").write_text("[user]\n\tname = t\n\temail = t@t\n")
     toy = Toy(project, home, folder / "connections", "")
     file = project / "params.yaml"
     file.write_text(yaml.safe_dump(settings(yaml.safe_load(file.read_text())), sort_keys=False))
