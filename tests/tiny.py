@@ -66,3 +66,20 @@ class Recorder:
 
     def metrics(self, values, step=0):
         self.rows.append((step, dict(values)))
+
+
+class Killed(Exception):
+    """What a KilledAt ends with."""
+
+
+class KilledAt(Recorder):
+    """A run that is killed when step `last` is logged."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.last = last
+
+    def metrics(self, values, step=0):
+        super().metrics(values, step)
+        if step >= self.last:
+            raise Killed

@@ -47,9 +47,30 @@ class Language:
     # Templates of the notes: lexicon, and by note type.
     lexicon: Mapping[str, tuple[str, ...]]
     notes: Mapping[str, str]
-    # Templates of the public text: other documents, other sentences.
+    # Templates of the public text: other documents with other sentences, and cases from textbooks, which share the
+    # notes' clinical sentences and none of their forms.
     public_lexicon: Mapping[str, tuple[str, ...]]
     public_documents: Mapping[str, str]
+    public_cases: Mapping[str, str]
+
+
+# Entries of the notes' lexicon that any clinical text shares: sentences, no form, header or signature.
+CLINICAL = (
+    "code",
+    "decoy",
+    "word",
+    "ago",
+    "vitals",
+    "present",
+    "past",
+    "social",
+    "exam",
+    "tests",
+    "course",
+    "kin.role",
+    "plan",
+    "diagnoses",
+)
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A tokenizer trained on public text: byte-level BPE that gives back every character, digits one by one."""
+"""A tokenizer trained on public text: byte-level BPE that gives back every character; digits and marks alone."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -17,7 +17,12 @@ def train(texts: Iterable[str], vocab_size: int, role: Literal["encoder", "decod
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            # A span may begin or end inside "(+34" and "1990)": digits and marks stay tokens of their own.
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(

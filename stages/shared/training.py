@@ -23,6 +23,7 @@ class Optimisation(Section):
     """How weights are changed: the settings every training shares."""
 
     batch: int = Field(ge=1)
+    optimizer: Literal["adamw", "muon"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["linear", "cosine", "constant"]
     warmup: float = Field(ge=0, lt=1)
@@ -113,12 +114,22 @@ def fit(
         eval_dataset=select,
         data_collator=collate or _stack,
         callbacks=_callbacks(run, patience, label, settings.batch, probe, every),
+        optimizers=(_optimizer(model, settings), None),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_last_checkpoint(Path(folder)))
     curve = [(row["step"], row["eval_loss"]) for row in trainer.state.log_history if "eval_loss" in row]
     probes = [row["probe"] for row in trainer.state.log_history if "probe" in row]
     return Fitted(trainer.state.global_step, curve, probes)
+
+
+def _optimizer(model: Any, settings: Optimisation) -> Any:
+    """The optimizer, or None for Trainer's own: AdamW."""
+    from stages.shared.muon import Muon
+
+    return (
+        Muon(model, settings.learning_rate, settings.weight_decay) if settings.optimizer == "muon" else None
+    )
 
 
 def _callbacks(

@@ -12,8 +12,8 @@ from stages.shared.lineage import Read
 from tests import tiny
 
 TRAINING = {
-    "steps": 8, "batch": 4, "context": 32, "learning_rate": 0.005, "schedule": "linear", "warmup": 0.0,
-    "weight_decay": 0.0, "precision": "fp32",
+    "steps": 8, "batch": 4, "context": 32, "optimizer": "adamw", "learning_rate": 0.005, "schedule": "linear",
+    "warmup": 0.0, "weight_decay": 0.0, "precision": "fp32",
 }  # fmt: skip
 SCRATCH = {
     "decoder": {"source": "scratch", "architecture": "llama", "config": tiny.DECODERS["llama"], "text": ["story"],

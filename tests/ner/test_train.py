@@ -27,6 +27,7 @@ SECTION = {
     "epochs": None,
     "hidden": 0.0,
     "batch": 8,
+    "optimizer": "adamw",
     "learning_rate": 1e-2,
     "schedule": "linear",
     "warmup": 0.1,
@@ -117,23 +118,6 @@ def test_a_trivial_task_is_learnt_and_recorded(project, modernbert):
     assert len(lineage.read(OUT)) == 3
 
 
-class Killed(Exception):
-    pass
-
-
-class KilledAt(tiny.Recorder):
-    """A run that is killed when step `last` is logged."""
-
-    def __init__(self, last):
-        super().__init__()
-        self.last = last
-
-    def metrics(self, values, step=0):
-        super().metrics(values, step)
-        if step >= self.last:
-            raise Killed
-
-
 @pytest.mark.slow
 def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(project, modernbert):
     def fit(name, recorder):
@@ -142,8 +126,8 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(project
         return result, load_file(Path(name) / "model.safetensors")
 
     whole, expected = fit("whole", tiny.Recorder())
-    with pytest.raises(Killed):
-        fit("killed", KilledAt(6))
+    with pytest.raises(tiny.Killed):
+        fit("killed", tiny.KilledAt(6))
     recorder = tiny.Recorder()
     resumed, weights = fit("killed", recorder)
     assert min(step for step, _ in recorder.rows) == 5

@@ -6,25 +6,14 @@ from stages.shared.errors import UserError
 from tests import tiny
 
 SETTINGS = training.Optimisation(
-    batch=4, learning_rate=5e-3, schedule="cosine", warmup=0.1, weight_decay=0.01, precision="fp32"
+    batch=4,
+    optimizer="adamw",
+    learning_rate=5e-3,
+    schedule="cosine",
+    warmup=0.1,
+    weight_decay=0.01,
+    precision="fp32",
 )
-
-
-class Killed(Exception):
-    pass
-
-
-class KilledAt(tiny.Recorder):
-    """A run that is killed when step `last` is logged."""
-
-    def __init__(self, last):
-        super().__init__()
-        self.last = last
-
-    def metrics(self, values, step=0):
-        super().metrics(values, step)
-        if step >= self.last:
-            raise Killed
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +36,11 @@ def model_with_dropout(base):
     return models.load_decoder(base, attention_dropout=0.1)
 
 
-def train(base, data, folder, run, model=None, **changes):
+def train(base, data, folder, run, model=None, optimizer="adamw", **changes):
     model = model or model_with_dropout(base)
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
     options = {"steps": 20, "seed": 1, "evaluations": 5, "patience": None, "select": data[1]} | changes
-    fitted = training.fit(model, data[0], SETTINGS, folder=folder, run=run, label="test", **options)
+    fitted = training.fit(model, data[0], settings, folder=folder, run=run, label="test", **options)
     return fitted, model.state_dict()
 
 
@@ -63,17 +53,21 @@ def lora(base):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [model_with_dropout, lora])
-def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(base, data, tmp_path, make):
-    whole, expected = train(base, data, tmp_path / "whole", tiny.Recorder(), make(base))
+@pytest.mark.parametrize(
+    ("make", "optimizer"), [(model_with_dropout, "adamw"), (lora, "adamw"), (lora, "muon")]
+)
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(
+    base, data, tmp_path, make, optimizer
+):
+    whole, expected = train(base, data, tmp_path / "whole", tiny.Recorder(), make(base), optimizer)
     for kill in (5, 14):  # before the first checkpoint is followed by another, and later
-        with pytest.raises(Killed):
-            train(base, data, tmp_path / "killed", KilledAt(kill), make(base))
+        with pytest.raises(tiny.Killed):
+            train(base, data, tmp_path / "killed", tiny.KilledAt(kill), make(base), optimizer)
     # What a kill in the middle of writing leaves behind: no state file yet.
     (tmp_path / "killed" / "checkpoint-16").mkdir()
     (tmp_path / "killed" / "checkpoint-16" / "model.safetensors").write_bytes(b"half")
     recorder = tiny.Recorder()
-    resumed, weights = train(base, data, tmp_path / "killed", recorder, make(base))
+    resumed, weights = train(base, data, tmp_path / "killed", recorder, make(base), optimizer)
     assert min(step for step, _ in recorder.rows) == 13  # went on from checkpoint 12
     assert resumed == whole
     assert all(torch.equal(weights[name], expected[name]) for name in expected)

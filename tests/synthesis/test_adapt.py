@@ -15,8 +15,8 @@ from tests import tiny
 SETTINGS = {
     "method": "lora", "lora": {"r": 4, "alpha": 16, "dropout": 0.0, "embeddings": False},
     "unit": "note", "piece_words": 128,
-    "context": 64, "epochs": 3, "batch": 4, "learning_rate": 0.02, "schedule": "linear", "warmup": 0.0,
-    "weight_decay": 0.0, "precision": "fp32", "evaluations": 2, "patience": None,
+    "context": 64, "epochs": 3, "batch": 4, "optimizer": "adamw", "learning_rate": 0.02, "schedule": "linear",
+    "warmup": 0.0, "weight_decay": 0.0, "precision": "fp32", "evaluations": 2, "patience": None,
 }  # fmt: skip
 
 

@@ -31,4 +31,5 @@ SPANISH = Language(
     notes=note_templates.NOTES,
     public_lexicon=public_templates.LEXICON,
     public_documents=public_templates.DOCUMENTS,
+    public_cases=public_templates.CASES,
 )

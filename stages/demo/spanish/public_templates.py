@@ -1,10 +1,11 @@
-"""Spanish public text of the demo: other documents, written with other sentences than the notes."""
+"""Spanish public text of the demo: documents of other kinds, and cases as in textbooks."""
 
-from stages.demo.language import listed
-from stages.demo.spanish import words
+from stages.demo.language import CLINICAL, listed
+from stages.demo.spanish import note_templates, words
 
 LEXICON = {
     **words.MEDICAL,
+    **{name: note_templates.LEXICON[name] for name in CLINICAL},
     "job": words.PROFESSIONS,
     "organ": (
         "corazón",
@@ -309,5 +310,36 @@ Alumn<o|a>: {someone.listed}. Expediente {record}. Tutora: {someone}.
 ({kin}: {someone}) vive \
 en {street} y su número es el {someone.phone}.
 {people} {general}
+""",
+}
+
+CASES = {
+    "ward": """Caso {1-90}. [Sala de hospitalización|Planta de {department}]
+
+{present} [{present}|]
+{past} {past} [{social}|{social} {social}]
+
+{exam} {exam}
+{tests} {tests}
+{course} {course} [{course}|]
+{diagnoses}
+{plan} {plan}
+""",
+    "exercise": """Ejercicio {1-40}: {symptom}
+{present} {past} [{past}|]
+{social}
+{exam} [{exam}|]
+{tests} {course}
+{course} {decoy}
+¿Qué haría usted? {plan} [{plan}|]
+{diagnoses}
+""",
+    "session": """Sesión clínica de {department}, {date.recent}
+{vitals} {patient.first} ha dormido [bien|mal|a ratos], {symptom} {ago}.
+{course} {course}
+Se administra {dose}. {decoy}
+{social} {exam}
+{past} Pendiente de {department} el {date.next.day}.
+{diagnoses} {plan}
 """,
 }

@@ -1,10 +1,11 @@
-"""Swedish public text of the demo: other documents, written with other sentences than the notes."""
+"""Swedish public text of the demo: documents of other kinds, and cases as in textbooks."""
 
-from stages.demo.language import listed
-from stages.demo.swedish import words
+from stages.demo.language import CLINICAL, listed
+from stages.demo.swedish import note_templates, words
 
 LEXICON = {
     **words.MEDICAL,
+    **{name: note_templates.LEXICON[name] for name in (*CLINICAL, "letter.code")},
     "job": words.PROFESSIONS,
     "organ": (
         "hjärtat",
@@ -295,5 +296,36 @@ Elev: {someone.listed}. Elevnummer {record}. Mentor: {someone}.
 {someone}) bor på {street} \
 och svarar på {someone.phone}.
 {people} {general}
+""",
+}
+
+CASES = {
+    "ward": """Fall {1-90}. [Vårdavdelning|{department}]
+
+{present} [{present}|]
+{past} {past} [{social}|{social} {social}]
+
+{exam} {exam}
+{tests} {tests}
+{course} {course} [{course}|]
+{diagnoses}
+{plan} {plan}
+""",
+    "exercise": """Övning {1-40}: {symptom}
+{present} {past} [{past}|]
+{social}
+{exam} [{exam}|]
+{tests} {course}
+{course} {decoy}
+Vad gör du? {plan} [{plan}|]
+{diagnoses}
+""",
+    "session": """Fallseminarium på {department}, {date.recent}
+{vitals} {patient.first} har sovit [gott|illa], {symptom} {ago}.
+{course} {course}
+Får {dose}. {decoy}
+{social} {exam}
+{past} Väntar på {department} {date.next.day}.
+{diagnoses} {plan}
 """,
 }
