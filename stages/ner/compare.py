@@ -25,6 +25,7 @@ class Compare(params.Section):
 
     arms: list[str] = Field(min_length=1)
     reference: str
+    blind: bool
     bootstrap: scoring.Bootstrap
 
     @model_validator(mode="after")
@@ -93,6 +94,10 @@ COLUMNS = {
     "unseen_recall": "R unseen",
 }
 QUESTION = "What does training on invented notes cost? Every arm is scored on the same real test notes"
+_BLIND = {
+    True: "which no choice has looked at",
+    False: "whose scores were seen while settings were chosen, so they flatter all arms",
+}
 # Colours that colour-blind people tell apart (Okabe and Ito).
 COLOURS = {"real": "#0072B2", "annotator": "#56B4E9", "synthetic": "#D55E00", "mixed": "#009E73"}
 
@@ -251,7 +256,7 @@ def table(arms: pl.DataFrame, settings: Compare) -> str:
         [
             *("| " + " | ".join(line) + " |" for line in lines),
             "",
-            f"Scored on real test notes ({first['test_notes']} in {first['corpus']}) that no choice has read; "
+            f"Scored on real test notes ({first['test_notes']} in {first['corpus']}), {_BLIND[settings.blind]}; "
             f"{first['runs']} model(s) per arm. Intervals: {settings.bootstrap.samples:,} draws of note groups, "
             "the same for all arms. What each number means: docs/metrics.md.",
             "",

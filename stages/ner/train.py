@@ -123,9 +123,7 @@ def train(
 
     fitted = training.fit(
         model,
-        Order(
-            examples, settings.batch, steps * settings.batch, seed, settings.hidden, tokenizer.mask_token_id
-        ),
+        Order(examples, settings.batch, steps * settings.batch, seed, settings.hidden, tokenizer),
         settings,
         steps,
         seed,
@@ -179,8 +177,8 @@ class Order(Sequence):
     """`total` examples: pass after pass over `examples`, shuffled, those of a batch of similar length.
 
     Each pass takes every example once; the batch in which a pass ends and the next begins is of any lengths.
-    A share `hidden` of the subwords is replaced by `mask`, others at each pass: what a name looks like is hidden
-    now and then, so that the words around it have to tell.
+    A share `hidden` of the subwords (never `tokenizer`'s special ones) is replaced by its mask, others at each pass:
+    what a name looks like is hidden now and then, so that the words around it have to tell.
     """
 
     def __init__(
@@ -190,9 +188,11 @@ class Order(Sequence):
         total: int,
         seed: int,
         hidden: float = 0.0,
-        mask: int | None = None,
+        tokenizer: Any = None,
     ):
-        self.examples, self.seed, self.hidden, self.mask = examples, seed, hidden, mask
+        self.examples, self.seed, self.hidden = examples, seed, hidden
+        if hidden:
+            self.mask, self.special = tokenizer.mask_token_id, tokenizer.all_special_ids
         lengths = np.array([len(example["input_ids"]) for example in examples])
         rng = np.random.default_rng(seed)
         order: list[int] = []
@@ -220,6 +220,7 @@ class Order(Sequence):
             return example
         ids = example["input_ids"]
         hidden = np.random.default_rng([self.seed, place]).random(len(ids)) < self.hidden
+        hidden &= ~np.isin(ids, self.special)
         return {**example, "input_ids": np.where(hidden, self.mask, ids)}
 
 

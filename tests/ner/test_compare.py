@@ -24,7 +24,7 @@ SPANS = (Span(0, 3, "NAME"), Span(6, 9, "NAME"), Span(13, 17, "CITY"), Span(21, 
 
 def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     bootstrap = {"samples": 100, "seed": 1}
-    section = {"arms": ARMS, "reference": "real", "bootstrap": bootstrap} | changes
+    section = {"arms": ARMS, "reference": "real", "blind": True, "bootstrap": bootstrap} | changes
     grid = {"demos": [], "corpora": ["demo"], "folds": list(folds), "seeds": list(seeds)}
     return {"grid": grid, "ner": {"compare": section}}
 
@@ -154,6 +154,15 @@ def test_table(project):
         "| demo | mixed | **1.000** (1.000–1.000) | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 0.000 | 1.000 | 1.000 "
         "| +0.000 (+0.000 to +0.000) | 102 | 2,000 | 20 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("blind", "said"), [(True, "no choice has looked at"), (False, "seen while settings were chosen")]
+)
+def test_the_table_says_whether_settings_were_chosen_blind(project, blind, said):
+    Path("params.yaml").write_text(yaml.safe_dump(settings(blind=blind)))
+    compare.main()
+    assert said in Path("out/table.md").read_text().splitlines()[-1]
 
 
 def test_equal_input_gives_equal_bytes(project):

@@ -1,6 +1,7 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -258,16 +259,18 @@ def test_the_seed_decides_the_order():
 
 
 def test_hidden_subwords_differ_from_pass_to_pass_and_are_the_same_when_resumed():
-    examples = [{"input_ids": np.full(400, 7), "labels": np.arange(400)}]
-    order = train.Order(examples, 1, 2, seed=1, hidden=0.15, mask=3)
+    tokenizer = SimpleNamespace(mask_token_id=3, all_special_ids=[1, 2, 3])
+    examples = [{"input_ids": np.repeat([1, 7, 2], [20, 400, 20]), "labels": np.arange(440)}]
+    order = train.Order(examples, 1, 2, seed=1, hidden=0.15, tokenizer=tokenizer)
     first, second = order[0], order[1]
-    assert set(first["input_ids"]) == {3, 7}
-    assert (first["input_ids"] == 3).mean() == pytest.approx(0.15, abs=0.06)
+    assert set(first["input_ids"][20:-20]) == {3, 7}
+    assert (first["input_ids"] == 3).sum() / 400 == pytest.approx(0.15, abs=0.06)
+    assert set(first["input_ids"][:20]) == {1} and set(first["input_ids"][-20:]) == {2}
     assert not np.array_equal(first["input_ids"], second["input_ids"])
-    assert np.array_equal(first["labels"], np.arange(400))
-    again = train.Order(examples, 1, 2, seed=1, hidden=0.15, mask=3)
+    assert np.array_equal(first["labels"], np.arange(440))
+    again = train.Order(examples, 1, 2, seed=1, hidden=0.15, tokenizer=tokenizer)
     assert np.array_equal(again[1]["input_ids"], second["input_ids"])
-    assert set(examples[0]["input_ids"]) == {7}
+    assert set(examples[0]["input_ids"]) == {1, 2, 7}
 
 
 def test_a_batch_is_padded_to_its_longest():
