@@ -64,9 +64,8 @@ def clone(folder: Path) -> Path:
     """The working tree's tracked and new files, a person's own corpora apart, as a project in `folder`."""
     listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(
-            ("results/", "benchmarks/", "data/raw/", "data/public/")
-        ):
+        own = name.startswith("data/") and name.endswith(".dvc")
+        if (ROOT / name).is_file() and not own and not name.startswith(("results/", "benchmarks/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     for name in ("dvc.lock", "metrics"):
