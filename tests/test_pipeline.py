@@ -100,6 +100,7 @@ MODULES = {
         "ner_train",
         "ner_evaluate",
     },
+    "stages/shared/muon.py": {"models_base", "ner_train", "synthesis_adapt", "synthesis_generate"},
     "stages/shared/ngrams.py": {"corpora_split", "synthesis_generate", "synthesis_check"},
     "stages/shared/notes.py": ALL,
     "stages/shared/outputs.py": ALL,
