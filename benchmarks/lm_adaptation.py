@@ -68,7 +68,7 @@ def measure(
     # The whole batch passes through the model at once, as in the stock run.
     os.environ["DEIDSYNTH_MICRO_BATCH"] = str(batch)
     settings = training.Optimisation(
-        batch=batch, schedule="linear", warmup=0.0, precision=precision, **OPTIMISER
+        batch=batch, optimizer="adamw", schedule="linear", warmup=0.0, precision=precision, **OPTIMISER
     )
     read: dict[str, list[int]] = {"ours, packed": [0, 0], "stock, padded": [0, 0]}
     seeds = {name: iter(range(SEED, SEED + repeats)) for name in read}
