@@ -24,9 +24,15 @@ SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num
 
 # What the toy changes against params.yaml: sizes, and gates that models of two steps cannot pass.
 OVERLAY = {
-    "grid": {"demos": ["demo-es"], "corpora": [CORPUS], "folds": [0], "seeds": [1]},
+    "grid": {
+        "demos": ["demo-es"],
+        "corpora": [CORPUS],
+        "folds": [0],
+        "seeds": [1],
+        "arms": ["real", "annotator", "synthetic", "mixed"],
+    },
     "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}},
-    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}},
+    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "annotator"}},
     "ner": {"train": {"length": 64, "overlap": 16, "steps": 3, "batch": 4, "probes": 1}},
     "synthesis": {
         "adapt": {"epochs": 1, "context": 64, "batch": 4, "evaluations": 1},

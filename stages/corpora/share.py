@@ -29,11 +29,17 @@ class Params(Section):
     overlap: Literal["shared", "disjoint"]
     balance: Literal["words", "notes"]
     shuffle_tags: bool
+    tagger: Literal["real", "annotator"]
 
     @model_validator(mode="after")
     def _fits(self) -> "Params":
         if self.overlap == "disjoint" and self.annotator + self.generator > 1 + 1e-9:
             raise ValueError("overlap: disjoint needs annotator + generator <= 1")
+        if self.tagger == "real" and self.annotator < 1:
+            raise ValueError(
+                f"annotator is {self.annotator:g}, yet tagger is real, which learns from all training notes; set "
+                "tagger: annotator, and put annotator among grid.arms"
+            )
         return self
 
 

@@ -7,10 +7,10 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from stages.shared import notes, params, scoring
 from stages.shared.console import say
@@ -23,16 +23,9 @@ from stages.shared.tracking import describe, track
 class Compare(params.Section):
     """Section ner.compare."""
 
-    arms: list[str] = Field(min_length=1)
     reference: str
     blind: bool
     bootstrap: scoring.Bootstrap
-
-    @model_validator(mode="after")
-    def _reference_is_an_arm(self) -> Self:
-        if self.reference not in self.arms:
-            raise ValueError(f"reference is {self.reference}, which is not among arms")
-        return self
 
 
 class Grid(params.Section):
@@ -42,6 +35,7 @@ class Grid(params.Section):
     corpora: list[str] = Field(min_length=1)
     folds: list[int] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
+    arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)
 
 
 class Cell(NamedTuple):
@@ -102,12 +96,12 @@ _BLIND = {
 COLOURS = {"real": "#0072B2", "annotator": "#56B4E9", "synthetic": "#D55E00", "mixed": "#009E73"}
 
 
-def cells(grid: Grid, arms: Sequence[str]) -> list[Cell]:
+def cells(grid: Grid) -> list[Cell]:
     """All cells of the grid, in the order of the table."""
     return [
         Cell(corpus, arm, fold, seed)
         for corpus in grid.corpora
-        for arm in arms
+        for arm in grid.arms
         for seed in grid.seeds
         for fold in grid.folds
     ]
@@ -122,11 +116,7 @@ def require(sources: Sources, wanted: Iterable[Cell]) -> None:
         if absent:
             missing.append(f"{cell.name}: no {', '.join(absent)}")
     if missing:
-        raise UserError(
-            "\n".join(
-                [*missing, "`dvc repro` makes these cells; or take them out of `grid` or ner.compare.arms"]
-            )
-        )
+        raise UserError("\n".join([*missing, "`dvc repro` makes these cells; or take them out of `grid`"]))
 
 
 def count(sources: Sources, wanted: Iterable[Cell]) -> dict[tuple[str, str], list[Counts]]:
@@ -297,7 +287,11 @@ def main() -> None:
     settings = params.load(Compare, "ner.compare")
     grid = params.load(Grid, "grid")
     sources = Sources(*map(Path, (args.train, args.evaluate, args.predictions, args.split)))
-    wanted = cells(grid, settings.arms)
+    if settings.reference not in grid.arms:
+        raise UserError(
+            f"params.yaml: ner.compare.reference is {settings.reference}, which is not among grid.arms"
+        )
+    wanted = cells(grid)
     require(sources, wanted)
 
     trained, evaluated = (

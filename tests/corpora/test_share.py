@@ -22,6 +22,7 @@ SETTINGS = {
     "overlap": "shared",
     "balance": "words",
     "shuffle_tags": False,
+    "tagger": "annotator",
 }
 LADDER = (0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
 WEIGHTS = Counter({f"g{number}": 20 + 37 * number % 101 for number in range(200)})
@@ -96,6 +97,12 @@ def _stage(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> 
     monkeypatch.setattr(sys, "argv", arguments.split())
     share.main()
     return {name: list(notes.read(folder / name)) for name in ("real", "annotator", "generator")}
+
+
+def test_the_real_arm_tags_only_where_the_annotator_reads_all() -> None:
+    assert settings(tagger="real", annotator=1.0).tagger == "real"
+    with pytest.raises(UserError, match=r"corpora\.share.*annotator is 0\.5, yet tagger is real"):
+        parse(Params, "corpora.share", {"corpora": {"share": SETTINGS | {"tagger": "real"}}})
 
 
 def _content(folder: Path) -> set[str]:
