@@ -15,7 +15,7 @@ def main() -> None:
     for name in PRIVATE:
         Path(name).mkdir(exist_ok=True)
         Path(name).chmod(0o700)
-    for name in ("raw", "public", ".scratch", ".site-cache", ".studies", ".vault"):
+    for name in ("raw", "public", "hub", ".scratch", ".site-cache", ".studies", ".vault"):
         (Path("data") / name).mkdir(mode=0o700, exist_ok=True)
     # DVC's default lies outside the project and is readable by all; a relative one breaks `dvc exp run --temp`.
     site_cache = Path("data/.site-cache").resolve()

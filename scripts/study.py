@@ -2,7 +2,7 @@
 
 A study is params.yaml with profiles/<x>.yaml laid over it, run in a git worktree of the last commit below
 data/.studies/, so that editing code meanwhile changes nothing. It shares this checkout's DVC cache and MLflow store,
-and the pointers of data/raw and data/public. As each cell ends its metrics and time are put into results/<x>/. Killed
+and the pointers of data/raw, data/public and data/hub. As each cell ends its metrics and time are put into results/<x>/. Killed
 or failed, it continues at the same cell when started again.
 """
 
@@ -100,11 +100,11 @@ def share_stores(here: Path, project: Path) -> None:
 
 
 def take_over_pointers(project: Path) -> None:
-    """Copy *.dvc of data/raw and data/public, also those not in git, and link their data from the cache."""
+    """Copy *.dvc of corpora, public texts and models, also those not in git, and link their data from the cache."""
     from dvc.exceptions import CheckoutError
     from dvc.repo import Repo
 
-    pointers = [*sorted(Path("data/raw").glob("*.dvc")), *sorted(Path("data/public").glob("*.dvc"))]
+    pointers = sorted(path for part in ("raw", "public", "hub") for path in Path("data", part).glob("*.dvc"))
     for pointer in pointers:
         (project / pointer).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(pointer, project / pointer)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,19 @@ def device() -> str:
 def resolve(folder: str | Path) -> str:
     """The local path of a model folder's files: the folder, or the hub cache's copy of the pinned commit.
 
-    UserError when there is no model, or its weights are only pickled, or the hub cannot be reached.
+    UserError when there is no model, its weights are only pickled, or a hub model is out of reach or not, byte by
+    byte, the one that its pointer names.
     """
     folder = Path(folder)
     if (folder / POINTER).is_file():
         pointer = read_json(folder / POINTER)
-        return download(pointer["name"], pointer["revision"])
+        path = download(pointer["name"], pointer["revision"])
+        if _hashes_once(path) != pointer["files"]:
+            raise UserError(
+                f"{path}: not the files of {pointer['name']} that {folder / POINTER} names; delete that folder of "
+                "the hub's cache, and download it again"
+            )
+        return path
     if not (folder / "config.json").is_file():
         raise UserError(
             f"{folder}: no model here (no config.json); run `dvc repro` to make it, or mend the path"
@@ -142,6 +150,9 @@ def hashes(folder: str | Path) -> dict[str, str]:
             with path.open("rb") as stream:
                 result[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return result
+
+
+_hashes_once = cache(hashes)
 
 
 def hush() -> None:

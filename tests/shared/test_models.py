@@ -43,9 +43,14 @@ def test_a_hub_model_is_loaded_from_the_cache_by_its_commit(base, tmp_path, monk
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path))
     (tmp_path / "m").mkdir()
-    (tmp_path / "m" / models.POINTER).write_text(json.dumps({"name": "someone/model", "revision": commit}))
+    pointer = {"name": "someone/model", "revision": commit, "files": models.hashes(base)}
+    (tmp_path / "m" / models.POINTER).write_text(json.dumps(pointer))
     assert models.resolve(tmp_path / "m") == str(snapshot)
     assert models.load_decoder(tmp_path / "m").config.model_type == "llama"
+    pointer["files"]["config.json"] = "0" * 64
+    (tmp_path / "m" / models.POINTER).write_text(json.dumps(pointer))
+    with pytest.raises(UserError, match=r"not the files of someone/model that .*hub\.json names; delete"):
+        models.resolve(tmp_path / "m")
 
 
 def test_precision_is_that_of_the_weights(base):
