@@ -2,8 +2,8 @@
 
 A study is params.yaml with profiles/<x>.yaml laid over it, run in a git worktree of the last commit below
 data/.studies/, so that editing code meanwhile changes nothing. It shares this checkout's DVC cache and MLflow store,
-and the pointers of data/raw, data/public and data/hub. As each cell ends its metrics and time are put into results/<x>/. Killed
-or failed, it continues at the same cell when started again.
+and the pointers of data/raw, data/public and data/hub. As each cell ends its metrics and time are put into
+results/<x>/. Killed or failed, it continues at the same cell when started again.
 """
 
 import argparse

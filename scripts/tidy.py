@@ -24,16 +24,18 @@ def orphans(project: Path) -> list[Path]:
 
     with contextlib.closing(Repo(str(project))) as repo:
         owned = {Path(out.fs_path) for out in repo.index.outs}
-    # data/public stands empty where there is no demo: a stage depends on it.
-    above = {parent for path in owned for parent in path.parents} | {project / "data" / "public"}
+    # These stand empty in a fresh checkout: models_base depends on them.
+    above = {parent for path in owned for parent in path.parents}
+    above |= {project / "data" / "public", project / "data" / "hub"}
+    # What is not under DVC's care here may be somebody's only copy.
+    given = {project / "data" / "raw", project / "data" / "hub"}
 
     def below(folder: Path) -> list[Path]:
         found: list[Path] = []
         for path in sorted(folder.iterdir()):
             if path in owned or path.name.startswith(".") or path.suffix == ".dvc":
                 continue
-            # Raw text that is not under DVC's care may be somebody's only copy.
-            if path not in above and folder != project / "data" / "raw":
+            if path not in above and folder not in given:
                 found.append(path)
             elif path in above:
                 found.extend(below(path))

@@ -37,7 +37,7 @@ class Hub(params.Section):
 
 
 class Folder(params.Section):
-    """A model in a folder on this machine, in Hugging Face's format with safetensors weights."""
+    """A model in a folder below data/hub, in Hugging Face's format with safetensors weights."""
 
     source: Literal["folder"]
     path: str
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--public", required=True, help="folder of public texts, one folder with text.jsonl each"
     )
+    parser.add_argument("--hub", required=True, help="folder of the models that `source: folder` names")
     parser.add_argument("--out", required=True, help="folder to write: a Hugging Face model and lineage.json")
     args = parser.parse_args()
     model = params.load(Model, f"corpora.{args.corpus}.{args.role}").root
@@ -83,7 +84,7 @@ def main() -> None:
         if isinstance(model, Hub):
             point(model, out)
         elif isinstance(model, Folder):
-            copy(model, out)
+            copy(Path(args.hub) / model.path, out)
         else:
             folders = public_folders(args.public, model.text)
             if args.role == "encoder" and model.pretrain and model.pretrain.mask is None:
@@ -103,11 +104,11 @@ def point(model: Hub, out: Path) -> None:
     lineage.write(out, _public_model(f"hub:{model.name}@{model.revision[:12]}"))
 
 
-def copy(model: Folder, out: Path) -> None:
+def copy(folder: Path, out: Path) -> None:
     """Copy a model's files; a folder that another stage wrote brings its lineage, any other counts as public."""
-    source = Path(models.resolve(model.path))
-    if (source / models.POINTER).is_file() or source != Path(model.path):
-        raise UserError(f"{model.path}: points to a hub model; name it with `source: hub` instead")
+    source = Path(models.resolve(folder))
+    if source != folder:
+        raise UserError(f"{folder}: points to a hub model; name it with `source: hub` instead")
     out.mkdir()
     for name in models.hashes(source):
         shutil.copyfile(source / name, out / name)

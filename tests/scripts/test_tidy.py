@@ -17,6 +17,7 @@ def test_only_what_no_cell_owns_is_deleted(project, capsys):
         "data/raw/own/somebodys-only-copy.txt",
         "data/raw/own.dvc",
         "data/public/.gitignore",
+        "data/hub/somebodys-model/model.safetensors",
         "data/.vault/files/x",
         "data/ner/real/demo-es/0/1/notes.parquet",
         "metrics/ner/train/real/demo-es/0/1.json",
