@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, model_validator
 
 from stages.shared import draws, lineage, notes, outputs, params
 from stages.shared.errors import UserError, run
@@ -41,6 +41,10 @@ class Params(Section):
                 "tagger: annotator, and put annotator among grid.arms"
             )
         return self
+
+
+class Arms(RootModel[list[str]]):
+    """The arms whose models are trained: key grid.arms."""
 
 
 class Groups(NamedTuple):
@@ -95,6 +99,10 @@ def main() -> None:
     parser.add_argument("--generator", required=True, help="folder to write: the generator's share")
     arguments = parser.parse_args()
     settings = params.load(Params, "corpora.share")
+    if settings.tagger not in params.load(Arms, "grid.arms").root:
+        raise UserError(
+            f"params.yaml: corpora.share.tagger is {settings.tagger}, which is not among grid.arms"
+        )
     weights: Counter[str] = Counter()
     labels: set[str] = set()
     for note in notes.read(arguments.train):

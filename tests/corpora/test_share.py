@@ -89,7 +89,9 @@ def corpus() -> list[Note]:
 
 
 def _stage(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict[str, list[Note]]:
-    (folder / "params.yaml").write_text(yaml.safe_dump({"corpora": {"share": SETTINGS | changes}}))
+    arms = ["real", "annotator", "synthetic", "mixed"]
+    sections = {"corpora": {"share": SETTINGS | changes}, "grid": {"arms": arms}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(sections))
     notes.write(folder / "train", corpus())
     lineage.write(folder / "train", [Read("demo/0/train", "real", "content")])
     monkeypatch.chdir(folder)
@@ -103,6 +105,16 @@ def test_the_real_arm_tags_only_where_the_annotator_reads_all() -> None:
     assert settings(tagger="real", annotator=1.0).tagger == "real"
     with pytest.raises(UserError, match=r"corpora\.share.*annotator is 0\.5, yet tagger is real"):
         parse(Params, "corpora.share", {"corpora": {"share": SETTINGS | {"tagger": "real"}}})
+
+
+def test_the_tagger_must_be_trained(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("params.yaml").write_text(
+        yaml.safe_dump({"corpora": {"share": SETTINGS}, "grid": {"arms": ["real", "synthetic"]}})
+    )
+    arguments = "share --train train --seed 4 --real real --annotator annotator --generator generator"
+    monkeypatch.setattr(sys, "argv", arguments.split())
+    with pytest.raises(UserError, match=r"share\.tagger is annotator, which is not among grid\.arms"):
+        share.main()
 
 
 def _content(folder: Path) -> set[str]:
