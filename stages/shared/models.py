@@ -152,6 +152,7 @@ def hashes(folder: str | Path) -> dict[str, str]:
     return result
 
 
+# Several loads of one process read gigabytes of weights once.
 _hashes_once = cache(hashes)
 
 

@@ -24,6 +24,7 @@ SETTINGS = {
     "shuffle_tags": False,
     "tagger": "annotator",
 }
+ARMS = ("real", "annotator", "synthetic", "mixed")
 LADDER = (0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
 WEIGHTS = Counter({f"g{number}": 20 + 37 * number % 101 for number in range(200)})
 
@@ -88,9 +89,10 @@ def corpus() -> list[Note]:
     return out
 
 
-def _stage(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict[str, list[Note]]:
-    arms = ["real", "annotator", "synthetic", "mixed"]
-    sections = {"corpora": {"share": SETTINGS | changes}, "grid": {"arms": arms}}
+def _stage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, arms: tuple[str, ...] = ARMS, **changes: object
+) -> dict[str, list[Note]]:
+    sections = {"corpora": {"share": SETTINGS | changes}, "grid": {"arms": list(arms)}}
     (folder / "params.yaml").write_text(yaml.safe_dump(sections))
     notes.write(folder / "train", corpus())
     lineage.write(folder / "train", [Read("demo/0/train", "real", "content")])
@@ -107,14 +109,10 @@ def test_the_real_arm_tags_only_where_the_annotator_reads_all() -> None:
         parse(Params, "corpora.share", {"corpora": {"share": SETTINGS | {"tagger": "real"}}})
 
 
-def test_the_tagger_must_be_trained(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("params.yaml").write_text(
-        yaml.safe_dump({"corpora": {"share": SETTINGS}, "grid": {"arms": ["real", "synthetic"]}})
-    )
-    arguments = "share --train train --seed 4 --real real --annotator annotator --generator generator"
-    monkeypatch.setattr(sys, "argv", arguments.split())
+def test_the_tagger_must_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"share\.tagger is annotator, which is not among grid\.arms"):
-        share.main()
+        _stage(tmp_path, monkeypatch, arms=("real", "synthetic"))
+    assert not (tmp_path / "real").exists()
 
 
 def _content(folder: Path) -> set[str]:

@@ -38,20 +38,8 @@ def project(workdir):
 def run(monkeypatch, role, spec, out="data/models/base/c/x"):
     with open("params.yaml", "w") as file:
         yaml.safe_dump({"corpora": {"c": {role: spec}}}, file)
-    arguments = [
-        "base",
-        "--corpus",
-        "c",
-        "--role",
-        role,
-        "--public",
-        "data/public",
-        "--hub",
-        ".",
-        "--out",
-        out,
-    ]
-    monkeypatch.setattr(sys, "argv", arguments)
+    arguments = f"base --corpus c --role {role} --public data/public --hub . --out {out}"
+    monkeypatch.setattr(sys, "argv", arguments.split())
     base.main()
     return out
 

@@ -22,11 +22,10 @@ TEXT = "Ana y Eva en Lugo el 3"
 SPANS = (Span(0, 3, "NAME"), Span(6, 9, "NAME"), Span(13, 17, "CITY"), Span(21, 22, "DATE"))
 
 
-def settings(folds=(0, 1), seeds=(1, 2), arms=ARMS, **changes) -> dict:
+def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     bootstrap = {"samples": 100, "seed": 1}
     section = {"reference": "real", "blind": True, "bootstrap": bootstrap} | changes
-    grid = {"demos": [], "corpora": ["demo"], "folds": list(folds), "seeds": list(seeds)}
-    grid |= {"arms": arms}
+    grid = {"demos": [], "corpora": ["demo"], "folds": list(folds), "seeds": list(seeds), "arms": ARMS}
     return {"grid": grid, "ner": {"compare": section}}
 
 
@@ -236,6 +235,12 @@ def test_one_run_per_cell_however_often(project, store):
     assert [(point.step, point.value) for point in history] == [(10, 0.1), (20, 0.312)]
     assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["table.md"]
     assert "| demo | real |" in run.data.tags["mlflow.note.content"]
+
+
+def test_arms_are_those_that_dvc_trains():
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    matrices = [pipeline[stage]["matrix"]["arm"] for stage in ("ner_train", "ner_evaluate")]
+    assert matrices == ["${grid.arms}"] * 2
 
 
 def test_plots_read_columns_that_the_files_have(project):

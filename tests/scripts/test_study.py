@@ -87,7 +87,8 @@ def test_a_study_records_what_finished_and_continues(project, capfd):
     kept = {path.relative_to(results) for path in (results / "metrics").rglob("*") if path.is_file()}
     assert written == kept
     settings = yaml.safe_load((results / "params.yaml").read_text())
-    assert {"demos": [], "corpora": ["own"], "folds": [0], "seeds": [1]}.items() <= settings["grid"].items()
+    arms = ["real", "synthetic", "mixed"]
+    assert settings["grid"] == {"demos": [], "corpora": ["own"], "folds": [0], "seeds": [1], "arms": arms}
     assert "own/0/1" in (results / "dvc.lock").read_text()
     # The checkout itself is as it was, and its store and cache were used.
     assert (
