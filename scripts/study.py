@@ -130,13 +130,18 @@ class Record:
         commit = _output("git", "rev-parse", "HEAD", cwd=project)
         earlier = read_json(self._folder / "study.json") if (self._folder / "study.json").is_file() else {}
         same = earlier.get("commit") == commit and _yaml(self._folder / "params.yaml") == settings
+        alike = earlier.get("machine") == machine()
+        self._known = dict(earlier.get("seconds", {})) if alike else {}
+        self._known_lock = _locked(self._folder)
         self._study = {
             "profile": profile,
             "commit": commit,
             "complete": False,
             "machine": machine(),
-            # Seconds of the cells that ran; a cell restored from DVC's cache has none.
+            # Seconds of the cells. One restored from DVC's cache keeps those of the record before, if it is the very
+            # same cell (code, params, inputs, outputs) on the same machine.
             "seconds": earlier.get("seconds", {}) if same else {},
+            "restored": earlier.get("restored", []) if same else [],
             "wall_seconds": 0,
         }
         self._earlier_wall = earlier.get("wall_seconds", 0) if same else 0
@@ -159,12 +164,13 @@ class Record:
                 if line.startswith("Running stage '"):
                     cell, begun = line.split("'")[1], time.monotonic()
                 elif line.startswith("Stage '"):
-                    self._keep(line.split("'")[1])
+                    self._restored(line.split("'")[1])
                 elif line.startswith(("Updating lock file", "Generating lock file")) and cell:
                     self._study["seconds"][cell] = round(time.monotonic() - begun, 1)
                     self._keep(cell)
                     cell = ""
         self._study["complete"] = process.returncode == 0
+        self._take_over_times()
         self._write()
         if process.returncode:
             at = f" at {cell}" if cell else ""
@@ -173,6 +179,18 @@ class Record:
                 f"mend it and run `make study PROFILE={self._profile}` again to continue there"
             )
         print(f"study {self._profile}: {self._study['wall_seconds'] / 60:.1f} minutes, in {self._folder}/")
+
+    def _restored(self, cell: str) -> None:
+        if cell not in self._study["seconds"] and cell not in self._study["restored"]:
+            self._study["restored"].append(cell)
+        self._keep(cell)
+
+    def _take_over_times(self) -> None:
+        """Seconds of restored cells from the record before, where the lock's entries are equal."""
+        lock = _locked(self._project)
+        for cell in self._study["restored"]:
+            if cell in self._known and lock.get(cell) == self._known_lock.get(cell):
+                self._study["seconds"][cell] = self._known[cell]
 
     def _keep(self, cell: str) -> None:
         """Copy the metrics of one finished cell."""
@@ -221,6 +239,11 @@ def _metrics_of(project: Path) -> dict[str, list[str]]:
         cell: [path.relative_to(project).as_posix() for path in paths if project / "metrics" in path.parents]
         for cell, paths in outs.items()
     }
+
+
+def _locked(folder: Path) -> dict[str, Any]:
+    """The entries of a dvc.lock by cell; none where it is missing."""
+    return _yaml(folder / "dvc.lock").get("stages", {})
 
 
 def _forget_demo(project: Path) -> None:

@@ -39,9 +39,11 @@ def table(study: str) -> str:
     record = read_json(folder / "study.json")
     machine = record["machine"]
     computed = sum(record["seconds"].values()) / 60
+    restored = len(record.get("restored", []))
+    note = f" ({restored} cells unchanged since an earlier run, with its times)" if restored else ""
     return (
         f"\n{comparison.read_text(encoding='utf-8')}\n"
-        f"`make study PROFILE={study}` at commit {record['commit'][:10]}: {computed:.0f} minutes of stages on "
+        f"`make study PROFILE={study}` at commit {record['commit'][:10]}: {computed:.0f} minutes of stages{note} on "
         f"{machine['cores']} cores ({machine['cpu']}), no GPU. Settings, times per stage and all metrics: "
         f"[results/{study}](results/{study}).\n\n"
     )

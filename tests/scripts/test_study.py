@@ -104,6 +104,20 @@ def test_a_study_records_what_finished_and_continues(project, capfd):
     )
     study.main()
     assert graph.ran(capfd.readouterr().out) == {"corpora_share"}
-    assert set(graph.load_json(results / "study.json")["seconds"]) == {"corpora_share@own-0-2"}
+    before, recorded = recorded, graph.load_json(results / "study.json")
+    restored = {*CELLS} - {"corpora_share@own-0-1"}
+    assert set(recorded["restored"]) == restored
+    assert set(recorded["seconds"]) == {*restored, "corpora_share@own-0-2"}
+    assert all(recorded["seconds"][cell] == before["seconds"][cell] for cell in restored)
+
+    # Times are taken over for the very same cell only.
+    lock = yaml.safe_load((results / "dvc.lock").read_text())
+    lock["stages"]["corpora_split@own-0"]["cmd"] = "another"
+    (results / "dvc.lock").write_text(yaml.safe_dump(lock))
+    (project / "profiles/own.yaml").write_text(yaml.safe_dump(PROFILE))
+    study.main()
+    recorded = graph.load_json(results / "study.json")
+    assert set(recorded["restored"]) == {*CELLS}
+    assert set(recorded["seconds"]) == {"corpora_prepare@own", "corpora_check@own"}
     kept = {path.relative_to(results) for path in (results / "metrics").rglob("*") if path.is_file()}
     assert written == kept
