@@ -1,4 +1,7 @@
-"""Check params.yaml before anything runs: every cell loads its sections, as its stage would."""
+"""Check params.yaml before anything runs: every cell loads its sections, as its stage would.
+
+`python -m scripts.sections` checks the project it is started in.
+"""
 
 import contextlib
 import importlib
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.shared import params
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, run
 
 
 class Cell(NamedTuple):
@@ -107,3 +110,7 @@ def _empty(settings: Path) -> Iterator[None]:
             yield
         finally:
             os.chdir(home)
+
+
+if __name__ == "__main__":
+    run(lambda: check(Path.cwd()))

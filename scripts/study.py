@@ -20,7 +20,6 @@ from typing import Any
 
 import yaml
 
-from scripts import sections
 from stages.shared.errors import UserError, run
 from stages.shared.outputs import read_json, write_json
 from stages.shared.tracking import tracking_uri
@@ -42,9 +41,18 @@ def main() -> None:
     (project / "params.yaml").write_text(
         yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    sections.check(project)
+    check(project)
     take_over_pointers(project)
     Record(profile, project, settings).follow()
+
+
+def check(project: Path) -> None:
+    """UserError with all that the study's own stages refuse in its params.yaml: their code is that of its commit."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.sections"], cwd=project, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UserError(done.stderr.strip().removeprefix("error: "))
 
 
 def merged(base: dict[str, Any], overlay: dict[str, Any], where: Any = "overlay") -> dict[str, Any]:

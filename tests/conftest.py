@@ -35,11 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "toy" not in getattr(item, "fixturenames", ()))
 
 
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection to anything but a socket file fails the test that opens it."""
+@pytest.fixture
+def loopback() -> None:
+    """Lets a test connect to servers of its own on 127.0.0.1."""
 
-    def refuse(self: socket.socket, address: object) -> None:
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to anything but a socket file (with `loopback`: or 127.0.0.1) fails the test that opens it."""
+    allowed = "loopback" in request.fixturenames
+
+    def refuse(self: socket.socket, address: tuple) -> None:
+        if allowed and address[0] == "127.0.0.1":
+            return connect(self, address)
         raise AssertionError(f"a test connects to {address}")
 
     connect = socket.socket.connect

@@ -13,12 +13,18 @@ import pytest
 import yaml
 
 from scripts import deps, sections
+from scripts.study import merged
 from stages.shared.imports import EXCEPTIONS
 from tests import graph
 
 PIPELINE = graph.pipeline()
 STAGES = PIPELINE["stages"]
 CORPUS = "demo-es"
+# The demo does without the second branch; here it runs.
+REWRITING = {
+    "grid": {"rewritten": [CORPUS], "rephrasers": ["some"], "mixtures": ["real", "rephrased"]},
+    "models": {"rephraser": {"some": {"source": "server", "name": "some"}}},
+}
 
 # Every stage that follows from the arms' notes onwards.
 NER = {"ner_train", "ner_evaluate", "ner_compare"}
@@ -27,17 +33,27 @@ SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
 SHARES = {"corpora_share", *SYNTHESIS}
 CORPORA = {"corpora_prepare", "corpora_check", "corpora_split", *SHARES}
 
+PRETRAIN = {"pretraining_pretrain", "pretraining_perplexity"}
+MIX = {"pretraining_mix", *PRETRAIN}
+REPHRASE = {"pretraining_rephrase", "pretraining_check", *MIX}
+PIECES = {"pretraining_pieces", *REPHRASE}
+# Its verdict may stay, but the answers that it keeps are new.
+CHECK = {"pretraining_check", *MIX}
+
+# Stages of which nothing but the verdict is read.
 GATES = {"corpora_check", "synthesis_check"}
 
 # What runs again, to the end of the pipeline, when one key of a section changes its stage's output.
 # A gate whose verdict stays the same stops there.
 PARAMS = {
-    "demo.notes": {"demo_notes", "models_base", *CORPORA},
-    "corpora.demo-es.encoder": {"models_base", *TAGGING},
-    "corpora.demo-es.decoder": {"models_base", *SYNTHESIS},
-    "corpora.demo-es.raw": CORPORA,
+    "demo.notes": {"demo_notes", "models_base", *CORPORA, *PIECES},
+    "corpora.demo-es.encoder": {"models_base", *TAGGING, "pretraining_pretrain"},
+    "corpora.demo-es.decoder": {"models_base", *SYNTHESIS, *PIECES},
+    "corpora.demo-es.raw": {*CORPORA, *PIECES},
+    "corpora.demo-es.rewriting": PIECES,
+    "corpora.demo-es.language": CHECK,
     "corpora.check": {"corpora_check", "synthesis_check"},
-    "corpora.split": {"corpora_split", *SHARES},
+    "corpora.split": {"corpora_split", *SHARES, *PIECES},
     "corpora.share": SHARES,
     "synthesis.adapt": SYNTHESIS,
     "synthesis.generate": {"synthesis_generate", *TAGGING},
@@ -47,6 +63,13 @@ PARAMS = {
     "ner.train": TAGGING,
     "ner.evaluate": {"ner_evaluate", "ner_compare"},
     "ner.compare": {"ner_compare"},
+    "models.rephraser.some": {"models_rephraser", *REPHRASE},
+    "pretraining.pieces": PIECES,
+    "pretraining.rephrase": REPHRASE,
+    "pretraining.check": CHECK,
+    "pretraining.mix": MIX,
+    "pretraining.pretrain": PRETRAIN,
+    "pretraining.perplexity": {"pretraining_perplexity"},
 }
 
 ALL = set(STAGES)
@@ -81,38 +104,73 @@ MODULES = {
     "stages/demo/swedish/public_templates.py": {"demo_notes"},
     "stages/demo/swedish/words.py": {"demo_notes"},
     "stages/models/base.py": {"models_base"},
+    "stages/models/place.py": {"models_base", "models_rephraser"},
+    "stages/models/rephraser.py": {"models_rephraser"},
     "stages/ner/compare.py": {"ner_compare"},
     "stages/ner/evaluate.py": {"ner_evaluate"},
     "stages/ner/model.py": {"synthesis_annotate", "ner_train", "ner_evaluate"},
     "stages/ner/train.py": {"ner_train"},
     "stages/ner/windows.py": {"synthesis_annotate", "ner_train", "ner_evaluate"},
-    "stages/shared/draws.py": {"corpora_split", "corpora_share"},
+    "stages/pretraining/check.py": {"pretraining_check"},
+    "stages/pretraining/corpus.py": {"pretraining_pieces", "pretraining_rephrase", "pretraining_perplexity"},
+    "stages/pretraining/engines.py": {"pretraining_rephrase"},
+    "stages/pretraining/mix.py": {"pretraining_mix"},
+    "stages/pretraining/perplexity.py": {"pretraining_perplexity"},
+    "stages/pretraining/pretrain.py": {"pretraining_pretrain"},
+    "stages/pretraining/pieces.py": {"pretraining_pieces"},
+    "stages/pretraining/rephrase.py": {"pretraining_rephrase"},
+    "stages/pretraining/server.py": {"pretraining_rephrase"},
+    "stages/shared/draws.py": {"corpora_split", "corpora_share", "pretraining_mix", "pretraining_pretrain"},
     "stages/shared/duplicates.py": {"synthesis_generate"},
     "stages/shared/facts.py": {"corpora_check", "synthesis_check"},
-    "stages/shared/gate.py": {"corpora_check", "synthesis_check"},
+    "stages/shared/gate.py": {"corpora_check", "synthesis_check", "pretraining_check"},
     "stages/shared/lineage.py": ALL - {"corpora_check", "synthesis_check", "ner_compare"},
-    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate"},
+    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate", "pretraining_perplexity"},
     "stages/shared/models.py": {
         "models_base",
+        "models_rephraser",
+        "pretraining_pieces",
+        "pretraining_rephrase",
+        *MIX,
         "synthesis_adapt",
         "synthesis_generate",
         "synthesis_annotate",
         "ner_train",
         "ner_evaluate",
     },
-    "stages/shared/muon.py": {"models_base", "ner_train", "synthesis_adapt", "synthesis_generate"},
-    "stages/shared/ngrams.py": {"corpora_split", "synthesis_generate", "synthesis_check"},
-    "stages/shared/notes.py": ALL,
+    "stages/shared/muon.py": {
+        "models_base",
+        "ner_train",
+        "synthesis_adapt",
+        "synthesis_generate",
+        "pretraining_pretrain",
+    },
+    "stages/shared/ngrams.py": {
+        "corpora_split",
+        "synthesis_generate",
+        "synthesis_check",
+        "pretraining_check",
+    },
+    "stages/shared/notes.py": ALL - {"models_rephraser"},
     "stages/shared/outputs.py": ALL,
-    "stages/shared/packing.py": {"models_base", "synthesis_adapt", "synthesis_generate"},
+    "stages/shared/packing.py": {"models_base", "synthesis_adapt", "synthesis_generate", *PRETRAIN},
     "stages/shared/params.py": ALL,
-    "stages/shared/sampling.py": {"synthesis_generate"},
+    "stages/shared/public.py": {"models_base", "pretraining_pieces", "pretraining_perplexity"},
+    "stages/shared/sampling.py": {"synthesis_generate", "pretraining_rephrase"},
     "stages/shared/scoring.py": {"ner_train", "ner_evaluate", "ner_compare"},
     "stages/shared/tag_checks.py": {"corpora_check", "synthesis_check"},
     "stages/shared/tags.py": ALL
-    - {"demo_notes", "models_base", "corpora_prepare", "synthesis_adapt", "synthesis_mix"},
+    - {"demo_notes", "corpora_prepare", "synthesis_adapt", "synthesis_mix"}
+    - {"models_base", "models_rephraser", "pretraining_pieces", "pretraining_rephrase"}
+    - MIX,
     "stages/shared/tokenizers.py": {"models_base"},
-    "stages/shared/training.py": {"models_base", "synthesis_adapt", "synthesis_generate", "ner_train"},
+    "stages/shared/training.py": {
+        "models_base",
+        "synthesis_adapt",
+        "synthesis_generate",
+        "ner_train",
+        "pretraining_pretrain",
+    },
     "stages/shared/units.py": {"synthesis_adapt", "synthesis_generate", "ner_train"},
     "stages/synthesis/adapt.py": {"synthesis_adapt", "synthesis_generate"},
     "stages/synthesis/annotate.py": {"synthesis_annotate"},
@@ -122,10 +180,17 @@ MODULES = {
 }
 
 
+def rewriting(folder: Path) -> Path:
+    """Switches the second branch on in a clone."""
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(settings, REWRITING)))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A clone with stub commands in which the whole pipeline has run."""
-    folder = graph.stub(graph.clone(tmp_path_factory.mktemp("project")))
+    folder = rewriting(graph.stub(graph.clone(tmp_path_factory.mktemp("project"))))
     graph.run(folder, "dvc", "repro", "--quiet")
     graph.commit(folder)
     return folder
@@ -170,7 +235,8 @@ def changed(settings: dict, section: str) -> dict:
     *path, last = section.split(".")
     for part in path:
         inner = inner[part]
-    inner[last] = (inner[last] or {}) | {"changed": 1}
+    value = inner[last] or {}
+    inner[last] = value | {"changed": 1} if isinstance(value, dict) else f"{value} changed"
     return copy
 
 
@@ -247,7 +313,7 @@ def test_every_key_of_params_has_a_sentence_above_it():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    return graph.clone(tmp_path_factory.mktemp("clone"))
+    return rewriting(graph.clone(tmp_path_factory.mktemp("clone")))
 
 
 def test_params_of_a_stage_are_the_sections_it_loads(clone):
@@ -259,8 +325,6 @@ def test_params_of_a_stage_are_the_sections_it_loads(clone):
 
 @pytest.mark.parametrize("profile", sorted(path.stem for path in (graph.ROOT / "profiles").glob("*.yaml")))
 def test_a_profile_loads(clone, profile):
-    from scripts.study import merged
-
     base = yaml.safe_load((graph.ROOT / "params.yaml").read_text())
     overlay = yaml.safe_load((graph.ROOT / "profiles" / f"{profile}.yaml").read_text())
     (clone / "params.yaml").write_text(yaml.safe_dump(merged(base, overlay)))
@@ -276,10 +340,14 @@ def test_a_profile_loads(clone, profile):
 @pytest.mark.slow
 def test_the_tables_name_all_sections_and_modules():
     declared = {section for stage in STAGES.values() for section in stage["params"]}
-    places = {"${item.corpus}": [CORPUS], "${item.role}": ["encoder", "decoder"]}
+    places = {
+        "${item.corpus}": [CORPUS],
+        "${item.role}": ["encoder", "decoder"],
+        "${item.rephraser}": ["some"],
+    }
     for place, values in places.items():
         declared = {section.replace(place, value) for section in declared for value in values}
-    assert set(PARAMS) == declared - {"grid", "grid.arms"}
+    assert set(PARAMS) == declared - {"grid", "grid.arms", "grid.prompts", "grid.rephrasers"}
     used = {path for stage in STAGES.values() for path in stage["deps"] if path.startswith("stages/")}
     assert set(MODULES) == used
 
@@ -337,7 +405,7 @@ def test_a_new_seed_runs_only_its_own_cells(project):
         status = graph.run(project, "dvc", "status", "--json").stdout
     cells = set(json.loads(status))
     assert {cell for cell in cells if not cell.endswith("-2")} == {"ner_compare"}
-    assert names(cells) == SHARES
+    assert names(cells) == {*SHARES, *PRETRAIN}
 
 
 @contextmanager

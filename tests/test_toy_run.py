@@ -31,7 +31,7 @@ def write(toy: Toy, params: dict) -> None:
 
 def test_every_output_is_there(toy):
     stages = {stage.split("_")[0] for stage in graph.pipeline()["stages"]}
-    assert stages == {"demo", "models", "corpora", "synthesis", "ner"}
+    assert stages == {"demo", "models", "corpora", "synthesis", "ner", "pretraining"}
     assert graph.ran(toy.output) == set(graph.pipeline()["stages"])
     status = toy.run("dvc", "status").stdout
     assert "up to date" in status
@@ -65,10 +65,8 @@ def test_lineage_proves_the_roles(toy):
                 continue
             assert read.how in hows[role], (folder, read)
             if read.how == "content":
-                assert folder == f"corpora/split/{read.notes}" or folder.startswith("predictions/"), (
-                    folder,
-                    read,
-                )
+                scored = folder.startswith(("predictions/", "pretraining/losses/"))
+                assert scored or folder == f"corpora/split/{read.notes}", (folder, read)
     models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in ARMS}
     barred = {arm: {read.notes for read in lineage.bars_release(reads)} for arm, reads in models.items()}
     train = f"{CORPUS}/0/train"

@@ -2,18 +2,28 @@
 
 import subprocess
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import torch
 import yaml
 
 from scripts.study import merged
-from tests import graph
+from stages.shared import models
+from tests import graph, tiny
 
 CORPUS = "toy"
 # Stands in every raw note, once as a patient's name and once in running text.
 # In two parts, or the search would find it here.
 MARKER = "".join(("Vwqk", "zelt"))
 
+CHECK = {
+    "stop": False,
+    "length": [0.0, 1000.0],
+    "numbers": 0.0,
+    "measures": 0.0,
+    "language": 1.0,
+}
 MODEL = {
     "source": "scratch",
     "text": [CORPUS],
@@ -30,6 +40,10 @@ OVERLAY = {
         "folds": [0],
         "seeds": [1],
         "arms": ["real", "annotator", "synthetic", "mixed"],
+        "rewritten": [CORPUS],
+        "rephrasers": ["tiny"],
+        "prompts": ["encyclopedia"],
+        "mixtures": ["real"],
     },
     "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}},
     "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "annotator"}},
@@ -45,6 +59,14 @@ OVERLAY = {
             "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0},
         },
         "check": {"stop": False},
+    },
+    "models": {"rephraser": {"tiny": {"source": "folder", "path": "tiny"}}},
+    "pretraining": {
+        "rephrase": {"sampling": {"max_new_tokens": 60}},
+        # What a random model says is of no use, but enough must be left to mix.
+        "check": CHECK,
+        "pretrain": {"context": 64, "epochs": 1, "evaluations": 1},
+        "perplexity": {"context": 64},
     },
 }
 
@@ -91,7 +113,8 @@ def settings(base: dict) -> dict:
         "encoder": merged(demo["encoder"], MODEL | {"config": SIZE}),
         "decoder": merged(demo["decoder"], MODEL | {"config": SIZE}),
     }
-    return merged(merged(base, OVERLAY), {"corpora": {CORPUS: merged(demo, corpus)}})
+    rewriting = {"rewriting": demo["rewriting"] | {"unseen": [CORPUS]}}
+    return merged(merged(base, OVERLAY), {"corpora": {CORPUS: merged(demo, corpus | rewriting)}})
 
 
 def make(folder: Path, store: Path) -> Toy:
@@ -111,7 +134,8 @@ def make(folder: Path, store: Path) -> Toy:
     raw, public = f"data/raw/{CORPUS}", f"data/public/{CORPUS}"
     toy.run("python", "-m", "stages.demo.notes", "--corpus", "demo-es", "--out", raw, "--text", public)
     plant(project / raw)
-    toy.run("dvc", "add", "--quiet", raw, public)
+    instruct(project / "data/hub/tiny")
+    toy.run("dvc", "add", "--quiet", raw, public, "data/hub/tiny")
     graph.commit(project)
     done = toy.run("dvc", "repro", check=False)
     output = done.stdout + done.stderr
@@ -119,6 +143,24 @@ def make(folder: Path, store: Path) -> Toy:
     output += toy.run("python", "-m", "scripts.docs").stdout
     graph.commit(project)
     return Toy(project, home, toy.connections, output)
+
+
+def instruct(folder: Path) -> None:
+    """A decoder with a chat template: it follows no instruction, but answers a few words and ends."""
+    tokenizer = tiny.tokenizer()
+    model = models.load_decoder(tiny.decoder(folder, max_position_embeddings=1024))
+    words = " ".join(tiny.texts(60)).split()
+    said = [" ".join(words[first : first + 5]) for first in range(0, len(words), 5)]
+    rows = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(said)["input_ids"]]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for first in range(0, len(rows), 8):
+        stream = torch.tensor([list(chain(*rows[first : first + 8]))])
+        model(input_ids=stream, labels=stream).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    tokenizer.chat_template = "{% for turn in messages %}{{ turn.content }}{% endfor %}"
+    tokenizer.save_pretrained(folder)
 
 
 def plant(raw: Path) -> None:

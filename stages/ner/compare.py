@@ -36,6 +36,12 @@ class Grid(params.Section):
     folds: list[int] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
     arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)
+    rewritten: list[str]
+    sources: list[Literal["real", "unseen"]]
+    rephrasers: list[str]
+    prompts: list[str]
+    mixtures: list[str]
+    kinds: list[Literal["decoder", "encoder"]]
 
 
 class Cell(NamedTuple):

@@ -78,9 +78,13 @@ def validate(
 
 
 def judge(
-    findings: Sequence[Finding], report: str | Path, passed: str | Path, let_through: bool = False
+    findings: Sequence[Finding],
+    report: str | Path,
+    passed: str | Path,
+    let_through: bool = False,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the report, say what failed, and write `passed`.
+    """Write the report, with `more` beside the findings, say what failed, and write `passed`.
 
     Raises UserError on a failed critical expectation, and `passed` is then absent; with `let_through` it is
     written and says so.
@@ -95,6 +99,7 @@ def judge(
             "failed_critical": len(critical),
             "failed_warning": len(failed) - len(critical),
             "findings": [asdict(finding) for finding in findings],
+            **(more or {}),
         },
     )
     for finding in failed:

@@ -12,6 +12,8 @@ from stages.shared.outputs import read_json
 
 # A base model from the hub: its name, commit and file hashes; the weights stay in the hub's own cache.
 POINTER = "hub.json"
+# A model behind a server: the name that the server knows it by.
+SERVED = "server.json"
 # What a model is made of; nothing else is copied or downloaded, pickled weights least of all.
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 Precision = str

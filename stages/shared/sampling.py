@@ -22,18 +22,19 @@ def sample(
     model: Any,
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[Sequence[int]],
-    end: int,
+    ends: Sequence[int],
     never: Sequence[int],
     temperature: float,
     top_p: float,
     max_new_tokens: int,
     on_tokens: Callable[[int], None] = lambda count: None,
 ) -> list[Sample]:
-    """Continue every prompt (at least one token each) up to `end` or `max_new_tokens`; `never` is never drawn.
+    """Continue every prompt (of a token or more) up to one of `ends` or `max_new_tokens`; `never` is never drawn.
 
     Text i draws from numpy's generator seeded with `seeds[i]`, so it does not depend on its neighbours (but for
-    rounding: the shape of a batch decides the order of sums). All texts start at position 0 and prompt tokens are
-    forced, so nothing is padded; finished texts leave the batch. `on_tokens` hears how many were drawn at a step.
+    rounding: the shape of a batch decides the order of sums). All texts start at position 0 and are read at once as
+    far as the shortest prompt goes; longer prompts' tokens are forced, so nothing is padded; finished texts leave
+    the batch. `on_tokens` hears how many were drawn at a step.
     """
     import torch
 
@@ -57,9 +58,11 @@ def sample(
     blocked = torch.tensor(list(never), dtype=torch.long, device=device)
     with torch.inference_mode():
         cache = _cache(model)
-        current = forced[:, :1].to(device)
-        for step in range(max(steps)):
-            logits = model(input_ids=current, past_key_values=cache, use_cache=True).logits[:, -1].float()
+        begun = min(map(len, prompts))
+        current = forced[:, :begun].to(device)
+        for step in range(begun - 1, max(steps)):
+            output = model(input_ids=current, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            logits = output.logits[:, -1].float()
             logits[:, blocked] = -torch.inf
             chosen = nucleus(logits / temperature, top_p, uniforms[rows, step].to(device)).cpu()
             if step + 1 < forced.shape[1]:
@@ -70,11 +73,11 @@ def sample(
                 if row in done or step + 1 < len(prompts[row]):
                     continue
                 count += 1
-                if token == end:
+                if token in ends:
                     ended[row] = True
                 else:
                     drawn[row].append(token)
-                if token == end or len(drawn[row]) == max_new_tokens:
+                if ended[row] or len(drawn[row]) == max_new_tokens:
                     done.add(row)
             on_tokens(count)
             if len(done) == len(prompts):

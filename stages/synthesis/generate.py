@@ -160,7 +160,7 @@ class Sampler:
             self.model,
             given,
             [(self.seed, first + position) for position in range(self.settings.chunk)],
-            end=end,
+            ends=[end],
             never=sorted({*self.tokenizer.all_special_ids, begin} - {end}),
             temperature=self.settings.temperature,
             top_p=self.settings.top_p,

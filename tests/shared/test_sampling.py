@@ -45,7 +45,7 @@ def model(request, tmp_path_factory):
 def draw(model, prompts, numbers, new=30, **changes):
     options = {"temperature": 1.0, "top_p": 0.95} | changes
     seeds = [(7, number) for number in numbers]
-    return sampling.sample(model, prompts, seeds, END, NEVER, max_new_tokens=new, **options)
+    return sampling.sample(model, prompts, seeds, [END], NEVER, max_new_tokens=new, **options)
 
 
 def test_the_most_probable_tokens_are_those_of_generate(model):
@@ -92,6 +92,6 @@ def test_texts_end_at_the_end_mark_or_the_limit(model):
 def test_progress_hears_every_drawn_token(model):
     heard = []
     samples = sampling.sample(
-        model, [[0], [0, 9, 9]], [(1,), (2,)], END, NEVER, 1.0, 0.95, 10, on_tokens=heard.append
+        model, [[0], [0, 9, 9]], [(1,), (2,)], [END], NEVER, 1.0, 0.95, 10, on_tokens=heard.append
     )
     assert sum(heard) == sum(len(sample.ids) + sample.ended for sample in samples)

@@ -1,0 +1,41 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.models import rephraser
+from stages.shared import lineage, models
+from stages.shared.errors import UserError
+from stages.shared.lineage import Read
+from tests import tiny
+
+
+def put(monkeypatch, spec: dict) -> Path:
+    Path("params.yaml").write_text(yaml.safe_dump({"models": {"rephraser": {"r": spec}}}))
+    arguments = "--rephraser r --hub hub --out placed"
+    monkeypatch.setattr(sys, "argv", ["rephraser", *arguments.split()])
+    rephraser.main()
+    return Path("placed")
+
+
+def test_a_rephraser_from_a_folder_is_copied_with_its_lineage(workdir, monkeypatch):
+    tiny.decoder(workdir / "hub/x")
+    placed = put(monkeypatch, {"source": "folder", "path": "x"})
+    assert models.hashes(placed) == models.hashes("hub/x")
+    assert lineage.read(placed) == lineage.read("hub/x")
+
+
+def test_a_served_rephraser_is_a_name(workdir, monkeypatch):
+    placed = put(monkeypatch, {"source": "server", "name": "llama-3.1-8b"})
+    assert json.loads((placed / models.SERVED).read_text()) == {"model": "llama-3.1-8b"}
+    assert lineage.read(placed) == {Read("server:llama-3.1-8b", "public", "gradient")}
+    with pytest.raises(UserError, match=r"models\.rephraser\.r"):
+        put(monkeypatch, {"source": "server"})
+
+
+def test_a_hub_rephraser_is_pinned_like_any_model(workdir, monkeypatch):
+    with pytest.raises(UserError, match="full commit hash"):
+        put(monkeypatch, {"source": "hub", "name": "some/instruct", "revision": "main"})
+    assert not Path("placed").exists()

@@ -1,0 +1,149 @@
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.pretraining import mix
+from stages.shared import lineage, notes
+from stages.shared.errors import UserError
+from stages.shared.lineage import Read
+from stages.shared.notes import Note
+from tests import tiny
+
+WRITERS = ("a/plain", "b/plain")
+TOKENIZER = tiny.tokenizer()
+
+
+def write(folder: str, texts: dict[str, str], origin: str) -> None:
+    rows = [Note(name, f"g-{name}", text, provenance={"note": name}) for name, text in texts.items()]
+    notes.write(Path(folder), rows)
+    lineage.write(Path(folder), [Read(f"{origin}-notes", origin, "content")])
+
+
+@pytest.fixture
+def project(workdir: Path) -> Path:
+    """12 real and 12 public pieces; of the answers of writer a the first, of b the last piece was left out."""
+    tiny.decoder(workdir / "base")
+    texts = tiny.texts(24)
+    for side, origin, of in (("real", "real", texts[:12]), ("unseen", "public", texts[12:])):
+        pieces = {f"{side}{i:02}": text for i, text in enumerate(of)}
+        write(f"pieces/{side}/demo/0", pieces, origin)
+        for writer, kept in ((WRITERS[0], list(pieces)[1:]), (WRITERS[1], list(pieces)[:-1])):
+            answers = {name: f"{writer}: {pieces[name]}" for name in kept}
+            write(f"accepted/{side}/{writer}/demo/0", answers, "rewritten-real" if side == "real" else origin)
+    return workdir
+
+
+def run(monkeypatch, parts: dict[str, float], tokens=None, repeat=1) -> tuple[list[Note], dict]:
+    mixtures = {"m": {"parts": parts, "repeat": repeat}}
+    settings = {
+        "grid": {"rephrasers": ["a", "b"], "prompts": ["plain"]},
+        "pretraining": {"mix": {"tokens": tokens, "seed": 1, "mixtures": mixtures}},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
+    arguments = (
+        "--mixture m --pieces pieces --accepted accepted --tokenizer base --metrics m.json --out out/m/demo/0"
+    )
+    monkeypatch.setattr(sys, "argv", ["mix", *arguments.split()])
+    mix.main()
+    return list(notes.read("out/m/demo/0")), json.loads(Path("m.json").read_text())
+
+
+def length(of: list[Note]) -> int:
+    return sum(len(TOKENIZER(note.text, add_special_tokens=False)["input_ids"]) for note in of)
+
+
+def pieces(of: list[Note]) -> Counter:
+    return Counter(note.provenance["piece"] for note in of)
+
+
+COMMON = {f"real{i:02}" for i in range(1, 11)}
+
+
+def test_all_parts_tell_of_the_pieces_that_every_writer_kept(project, monkeypatch):
+    real, counts = run(monkeypatch, {"real": 1})
+    assert pieces(real) == Counter(COMMON)
+    assert counts == {
+        "parts": {"real": {"pieces": 10, "source_pieces": 10, "tokens": length(real)}},
+        "tokens": length(real),
+        "repeat": 1,
+    }
+    one, _ = run(monkeypatch, {"rephrased/a/plain": 1})
+    assert pieces(one) == Counter(COMMON)
+    assert all(note.text.startswith("a/plain: ") for note in one)
+    unseen, _ = run(monkeypatch, {"unseen/b/plain": 1})
+    assert pieces(unseen) == Counter({name.replace("real", "unseen") for name in COMMON})
+    assert pieces(run(monkeypatch, {"public": 1})[0]) == pieces(unseen)
+
+
+def test_several_writers_take_turns(project, monkeypatch):
+    every, _ = run(monkeypatch, {"rephrased": 1})
+    assert pieces(every) == Counter(dict.fromkeys(COMMON, 2))
+    assert len({note.note_id for note in every}) == 20
+    # The first turn has every piece once, by both writers alike.
+    first = every[:10]
+    assert pieces(first) == Counter(COMMON)
+    assert Counter(note.text[0] for note in first) == {"a": 5, "b": 5}
+
+
+def test_each_part_gets_its_multiple_of_the_tokens(project, monkeypatch):
+    both, counts = run(monkeypatch, {"real": 1, "rephrased": 2}, tokens=100, repeat=2)
+    real = [note for note in both if note.note_id.startswith("real:")]
+    made = [note for note in both if note.note_id.startswith("rephrased:")]
+    longest = max(length([note]) for note in both)
+    assert 100 <= length(real) < 100 + longest
+    assert 200 <= length(made) < 200 + longest
+    assert len(real) + len(made) == len(both)
+    assert counts["repeat"] == 2
+    assert counts["parts"]["rephrased"]["tokens"] == length(made)
+    # All mixtures draw their pieces in one order.
+    alone, _ = run(monkeypatch, {"real": 1}, tokens=100)
+    assert [note.text for note in alone] == [note.text for note in real]
+
+
+def test_without_a_number_the_smallest_part_sets_it(project, monkeypatch):
+    _, counts = run(monkeypatch, {"real": 1, "rephrased": 1})
+    tokens = {name: part["tokens"] for name, part in counts["parts"].items()}
+    assert counts["parts"]["real"]["pieces"] == 10
+    assert 0 <= tokens["rephrased"] - tokens["real"] < 60
+
+
+def test_shuffled_pieces_keep_their_words_only(project, monkeypatch):
+    real = {note.provenance["piece"]: note.text for note in run(monkeypatch, {"real": 1})[0]}
+    mixed, _ = run(monkeypatch, {"shuffled": 1})
+    for note in mixed:
+        text = real[note.provenance["piece"]]
+        assert Counter(note.text.split()) == Counter(text.split())
+        assert note.text.split() != text.split()
+    assert [note.text for note in run(monkeypatch, {"shuffled": 1})[0]] == [note.text for note in mixed]
+
+
+def test_lineage_is_that_of_the_parts_read(project, monkeypatch):
+    run(monkeypatch, {"real": 1, "unseen": 1})
+    assert lineage.read("out/m/demo/0") == {
+        Read("real-notes", "real", "content"),
+        Read("public-notes", "public", "content"),
+    }
+    run(monkeypatch, {"rephrased": 1})
+    assert lineage.read("out/m/demo/0") == {Read("rewritten-real-notes", "rewritten-real", "content")}
+
+
+@pytest.mark.parametrize(
+    ("parts", "tokens", "message"),
+    [
+        ({"real": 1}, 10**6, r"wants 1000000 tokens of real, which has \d+"),
+        (
+            {"rephrased/c/plain": 1},
+            None,
+            r"mixtures\.m: no part rephrased/c/plain; .* there are real, public, shuffled",
+        ),
+        ({"copies": 1}, None, r"no part copies"),
+    ],
+)
+def test_a_mixture_that_cannot_be_made(project, monkeypatch, parts, tokens, message):
+    with pytest.raises(UserError, match=message):
+        run(monkeypatch, parts, tokens)
+    assert not Path("out/m/demo/0").exists()
