@@ -14,6 +14,8 @@ from stages.shared.notes import Note
 from tests import tiny
 from tests.ner.conftest import make_encoder
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "start": "base", "context": 32, "epochs": 4, "mask": 0.3, "other_rates": [], "validation": 0.2, "evaluations": 2,
     "batch": 2, "optimizer": "adamw", "learning_rate": 0.01, "schedule": "linear", "warmup": 0.1, "weight_decay": 0.0,

@@ -101,6 +101,7 @@ def ask(of: server.Server, folder: Path) -> list[Answer]:
     return list(engines.answers(of, Kept(folder / "answers.jsonl"), lambda tokens: None))
 
 
+@pytest.mark.slow
 def test_every_fault_is_outlived_and_nothing_is_lost_or_doubled(started, workdir):
     fake = started(faults=[429, 500, "slow", "cut", "not JSON", "other JSON", 503, "cut"])
     answers = ask(engine(), workdir)
