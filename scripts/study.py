@@ -138,14 +138,14 @@ class Record:
         commit = _output("git", "rev-parse", "HEAD", cwd=project)
         earlier = read_json(self._folder / "study.json") if (self._folder / "study.json").is_file() else {}
         same = earlier.get("commit") == commit and _yaml(self._folder / "params.yaml") == settings
-        alike = earlier.get("machine") == machine()
-        self._known = dict(earlier.get("seconds", {})) if alike else {}
+        here = machine()
+        self._known = dict(earlier.get("seconds", {})) if earlier.get("machine") == here else {}
         self._known_lock = _locked(self._folder)
         self._study = {
             "profile": profile,
             "commit": commit,
             "complete": False,
-            "machine": machine(),
+            "machine": here,
             # Seconds of the cells. One restored from DVC's cache keeps those of the record before, if it is the very
             # same cell (code, params, inputs, outputs) on the same machine.
             "seconds": earlier.get("seconds", {}) if same else {},

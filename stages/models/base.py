@@ -115,11 +115,7 @@ def pretrain(
 ) -> None:
     """Train in place on the public text."""
     tokens = packing.tokenise(_texts(folders), tokenizer)
-    masking = None
-    if role == "encoder":
-        masking = packing.Masking(
-            settings.mask, tokenizer.mask_token_id, len(tokenizer), tuple(tokenizer.all_special_ids)
-        )
+    masking = packing.Masking.of(tokenizer, settings.mask) if role == "encoder" else None
     examples = packing.Stream(tokens, settings.context, settings.steps * settings.batch, seed, masking)
     training.fit(
         network, examples, settings, settings.steps, seed, checkpoints, run_, label=f"pretraining the {role}"

@@ -86,10 +86,7 @@ def pretrain(
     learnt, held = divided(notes.read(mixture), settings.validation)
     tokens, checked = (packing.tokenise((note.text for note in side), tokenizer) for side in (learnt, held))
     steps = packing.steps(tokens, settings.context, settings.batch, settings.epochs * repeat)
-    masking = None
-    if kind == "encoder":
-        special = tuple(tokenizer.all_special_ids)
-        masking = packing.Masking(settings.mask, tokenizer.mask_token_id, len(tokenizer), special)
+    masking = packing.Masking.of(tokenizer, settings.mask) if kind == "encoder" else None
     best: dict[str, Any] = {}
     for rate in (settings.learning_rate, *settings.other_rates):
         model = start(kind, base, settings.start, seed)

@@ -59,6 +59,11 @@ class Masking:
     vocabulary: int
     special: tuple[int, ...]
 
+    @classmethod
+    def of(cls, tokenizer: Any, share: float) -> "Masking":
+        """The noise in the terms of an encoder's tokenizer; special tokens are never chosen."""
+        return cls(share, tokenizer.mask_token_id, len(tokenizer), tuple(tokenizer.all_special_ids))
+
     def apply(self, ids: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Noisy tokens and labels (-100 where nothing is to be predicted)."""
         chosen = (rng.random(len(ids)) < self.share) & ~np.isin(ids, self.special)
