@@ -1,9 +1,13 @@
 """What happened in a run, for MLflow: numbers, params and report files, never note text or weights.
 
-A crash shows as FAILED. The default store is mlflow.db in the main checkout (DVC_ROOT, also for queued experiments);
-MLFLOW_TRACKING_URI names another. DEIDSYNTH_TRACKING=off switches tracking off.
+A crash shows as FAILED, a kill as KILLED. The default store is mlflow.db in the main checkout (DVC_ROOT, also for
+queued experiments); MLFLOW_TRACKING_URI names another. DEIDSYNTH_TRACKING=off switches tracking off.
+
+Loading MLflow takes some six seconds of every stage. So a stage that has not loaded it has its numbers written by a
+second process (`python -m stages.shared.tracking`), which loads it while the stage is at work.
 """
 
+import json
 import logging
 import math
 import os
@@ -11,15 +15,15 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, run
 from stages.shared.quiet import silence
 
 _SQLITE = "sqlite:///"
@@ -27,12 +31,14 @@ _SQLITE = "sqlite:///"
 _REPORTS = (".csv", ".json", ".md")
 
 
+Send = Callable[[dict[str, Any]], None]
+
+
 class Run:
     """An open MLflow run, or with tracking off a run that keeps nothing."""
 
-    def __init__(self, client: Any = None, run_id: str = "") -> None:
-        self._client = client
-        self._id = run_id
+    def __init__(self, send: Send = lambda message: None) -> None:
+        self._send = send
 
     def metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
         """Log numbers; inner mappings become `outer/inner` names, None is left out.
@@ -40,21 +46,15 @@ class Run:
         Raises TypeError on anything that is not a number: text has no place in MLflow.
         """
         numbers = dict(_numbers(values))
-        if self._client and numbers:
-            from mlflow.entities import Metric
-
-            now = time.time_ns() // 1_000_000
-            entries = [Metric(name, value, now, step) for name, value in numbers.items()]
-            for first in range(0, len(entries), 1000):
-                self._client.log_batch(self._id, metrics=entries[first : first + 1000])
+        if numbers:
+            self._send({"metrics": numbers, "step": step, "time": time.time_ns() // 1_000_000})
 
     def artifact(self, path: str | Path) -> None:
         """Attach a report file. Raises ValueError for a private place or a format that is not a report."""
         path = Path(path).resolve()
         if Path("data").resolve() in path.parents or path.suffix not in _REPORTS:
             raise ValueError(f"{path}: only reports ({', '.join(_REPORTS)}) outside data/ may go to MLflow")
-        if self._client:
-            self._client.log_artifact(self._id, str(path))
+        self._send({"artifact": str(path)})
 
 
 @contextmanager
@@ -75,22 +75,111 @@ def track(
     if os.environ.get("DEIDSYNTH_TRACKING") == "off":
         yield Run()
         return
-    client, experiment_id = _open(tracking_uri(), experiment)
-    _end_killed(client, experiment_id, cell)
     all_tags = {"mlflow.runName": cell, **_circumstances(), **_md5(inputs), **dict(tags or {})}
-    run_id = client.create_run(experiment_id, tags={k: str(v) for k, v in all_tags.items()}).info.run_id
+    start = {
+        "uri": tracking_uri(),
+        "experiment": experiment,
+        "cell": cell,
+        "params": _params(params),
+        "tags": {name: str(value) for name, value in all_tags.items()},
+        "replace": replace,
+    }
+    with (_here if "mlflow" in sys.modules else _beside)(start) as send:
+        yield Run(send)
+
+
+@contextmanager
+def _here(start: dict[str, Any]) -> Iterator[Send]:
+    """Log in this process."""
+    run = _Open(start)
     try:
-        client.log_batch(run_id, params=_params(params))
-        yield Run(client, run_id)
+        yield run.send
     except BaseException:
-        client.set_terminated(run_id, "FAILED")
+        run.end("FAILED")
         raise
-    client.set_terminated(run_id, "FINISHED")
-    if replace:
-        for earlier in client.search_runs([experiment_id], f"attributes.run_name = '{cell}'"):
-            same = earlier.data.tags.get("dvc.exp") == all_tags.get("dvc.exp")
-            if same and earlier.info.run_id != run_id:
-                client.delete_run(earlier.info.run_id)
+    run.end("FINISHED")
+
+
+@contextmanager
+def _beside(start: dict[str, Any]) -> Iterator[Send]:
+    """Log in a second process, which a Ctrl-C does not reach: it reads one message a line, the last one `end`."""
+    command = [sys.executable, "-m", "stages.shared.tracking"]
+    logger = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+
+    def send(message: dict[str, Any]) -> None:
+        try:
+            print(json.dumps(message), file=logger.stdin, flush=True)
+        except BrokenPipeError:
+            raise _NOT_LOGGED from None
+
+    try:
+        send(start)
+        yield send
+    except BaseException:
+        with suppress(UserError):
+            send({"end": "FAILED"})
+        raise
+    else:
+        send({"end": "FINISHED"})
+    finally:
+        with suppress(BrokenPipeError):
+            logger.stdin.close()
+        logger.wait()
+    if logger.returncode:
+        raise _NOT_LOGGED
+
+
+_NOT_LOGGED = UserError(
+    "MLflow could not log this run (its message is above); DEIDSYNTH_TRACKING=off runs without"
+)
+
+
+def main() -> None:
+    """Log what `_beside` sends on standard input; a run whose sender is gone without a word was killed."""
+    run = _Open(json.loads(sys.stdin.readline()))
+    status = "KILLED"
+    for message in map(json.loads, sys.stdin):
+        if "end" in message:
+            status = message["end"]
+        else:
+            run.send(message)
+    run.end(status)
+
+
+class _Open:
+    """A run in MLflow's store."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        self._start = start
+        self._client, self._experiment = _open(start["uri"], start["experiment"])
+        from mlflow.entities import Param
+
+        _end_killed(self._client, self._experiment, start["cell"])
+        self._id = self._client.create_run(self._experiment, tags=start["tags"]).info.run_id
+        self._client.log_batch(self._id, params=[Param(*param) for param in start["params"]])
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one message of a Run."""
+        from mlflow.entities import Metric
+
+        if "artifact" in message:
+            self._client.log_artifact(self._id, message["artifact"])
+            return
+        at = message["time"], message["step"]
+        entries = [Metric(name, value, *at) for name, value in message["metrics"].items()]
+        for first in range(0, len(entries), 1000):
+            self._client.log_batch(self._id, metrics=entries[first : first + 1000])
+
+    def end(self, status: str) -> None:
+        """Close the run; where it replaces earlier ones and finished, delete those."""
+        self._client.set_terminated(self._id, status)
+        if status != "FINISHED" or not self._start["replace"]:
+            return
+        experiment = self._start["tags"].get("dvc.exp")
+        name = f"attributes.run_name = '{self._start['cell']}'"
+        for earlier in self._client.search_runs([self._experiment], name):
+            if earlier.data.tags.get("dvc.exp") == experiment and earlier.info.run_id != self._id:
+                self._client.delete_run(earlier.info.run_id)
 
 
 def describe(experiment: str, text: str) -> None:
@@ -146,16 +235,16 @@ def _open(uri: str, experiment: str | None) -> tuple[Any, str]:
 
 
 def _end_killed(client: Any, experiment_id: str, cell: str) -> None:
-    """Mark runs of this cell whose process is gone as KILLED; a killed process cannot do it itself."""
+    """Mark runs of this cell whose process is gone as KILLED; neither it nor its logger could."""
     query = f"attributes.status = 'RUNNING' and tags.host = '{os.uname().nodename}'"
-    for run in client.search_runs([experiment_id], query):
-        process = int(run.data.tags.get("pid", 0))
+    for found in client.search_runs([experiment_id], query):
+        process = int(found.data.tags.get("pid", 0))
         if (
-            run.info.run_name == cell
+            found.info.run_name == cell
             and not Path(f"/proc/{process}").exists()
             and Path("/proc/self").exists()
         ):
-            client.set_terminated(run.info.run_id, "KILLED")
+            client.set_terminated(found.info.run_id, "KILLED")
 
 
 def _circumstances() -> dict[str, str]:
@@ -201,11 +290,9 @@ def _md5(inputs: Iterable[str | Path]) -> dict[str, str]:
     return {f"input.{path}": known[path] for path in paths if path in known}
 
 
-def _params(params: BaseModel | Mapping[str, Any]) -> list[Any]:
-    from mlflow.entities import Param
-
+def _params(params: BaseModel | Mapping[str, Any]) -> list[tuple[str, str]]:
     values = params.model_dump(mode="json") if isinstance(params, BaseModel) else params
-    return [Param(name, str(value)[:6000]) for name, value in _flat(values, ".")]
+    return [(name, str(value)[:6000]) for name, value in _flat(values, ".")]
 
 
 def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -223,3 +310,7 @@ def _flat(values: Mapping[str, Any], join: str, prefix: str = "") -> Iterator[tu
             yield from _flat(value, join, f"{prefix}{name}{join}")
         else:
             yield f"{prefix}{name}", value
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from stages.shared.errors import UserError
 from stages.shared.params import Section
 from tests.graph import ROOT, environment
 
+# A stage that has not loaded MLflow: its numbers are written by a second process.
 START = """
-import sys
+import os, sys
 from stages.shared.tracking import track
 with track("ner/train", sys.argv[1], {"lr": 1}) as run:
-    run.metrics({"loss": 0.5})
+    run.metrics({"loss": 0.5}, step=3)
+    assert "mlflow" not in sys.modules
+    exec(sys.argv[2])
 """
 
 
@@ -145,15 +149,45 @@ def test_default_store_is_in_the_main_checkout(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_first_use_by_three_processes_at_once(tmp_path):
+def test_first_use_by_three_stages_at_once(tmp_path):
+    ends = {"done": "", "crashed": "raise ValueError", "killed": "os.kill(os.getpid(), 9)"}
     settings = environment(DVC_ROOT=str(tmp_path), DEIDSYNTH_TRACKING="")
     started = [
-        subprocess.Popen([sys.executable, "-c", START, cell], cwd=ROOT, env=settings) for cell in "abc"
+        subprocess.Popen(
+            [sys.executable, "-c", START, *end], cwd=ROOT, env=settings, stderr=subprocess.DEVNULL
+        )
+        for end in ends.items()
     ]
-    assert [process.wait() for process in started] == [0, 0, 0]
+    assert [process.wait() for process in started] == [0, 1, -9]
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("ner/train").experiment_id])
-    assert sorted(run.info.run_name for run in runs) == ["a", "b", "c"]
+
+    def found():
+        experiment = client.get_experiment_by_name("ner/train")
+        return client.search_runs([experiment.experiment_id]) if experiment else []
+
+    # The logger of a killed stage outlives it.
+    deadline = time.monotonic() + 60
+    while sum(run.info.status != "RUNNING" for run in found()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert {run.info.run_name: run.info.status for run in found()} == {
+        "done": "FINISHED",
+        "crashed": "FAILED",
+        "killed": "KILLED",
+    }
+    for run in found():
+        assert (run.data.params, run.data.metrics) == ({"lr": "1"}, {"loss": 0.5})
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [3]
+
+
+@pytest.mark.slow
+def test_a_store_that_cannot_be_written_fails_the_stage(tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database")
+    settings = environment(DVC_ROOT=str(tmp_path), DEIDSYNTH_TRACKING="")
+    done = subprocess.run(
+        [sys.executable, "-c", START, "cell", ""], cwd=ROOT, env=settings, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "MLflow could not log this run" in done.stderr
 
 
 def test_a_replacing_run_takes_the_place_of_its_cell_in_the_same_experiment(store, monkeypatch):
