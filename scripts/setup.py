@@ -8,6 +8,8 @@ from stages.shared.tracking import prepare
 
 # Everything that can hold note text: only its owner may look inside.
 PRIVATE = ("data", ".dvc")
+# Folders of data/ that a person fills.
+GIVEN = ("raw", "public", "hub", "pairs", "tasks")
 
 
 def main() -> None:
@@ -15,7 +17,7 @@ def main() -> None:
     for name in PRIVATE:
         Path(name).mkdir(exist_ok=True)
         Path(name).chmod(0o700)
-    for name in ("raw", "public", "hub", ".scratch", ".site-cache", ".studies", ".vault"):
+    for name in (*GIVEN, ".scratch", ".site-cache", ".studies", ".vault"):
         (Path("data") / name).mkdir(mode=0o700, exist_ok=True)
     # DVC's default lies outside the project and is readable by all; a relative one breaks `dvc exp run --temp`.
     site_cache = Path("data/.site-cache").resolve()

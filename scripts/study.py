@@ -2,7 +2,7 @@
 
 A study is params.yaml with profiles/<x>.yaml laid over it, run in a git worktree of the last commit below
 data/.studies/, so that editing code meanwhile changes nothing. It shares this checkout's DVC cache and MLflow store,
-and the pointers of data/raw, data/public and data/hub. As each cell ends its metrics and time are put into
+and the pointers in data/raw, data/public and the like. As each cell ends its metrics and time are put into
 results/<x>/. Killed or failed, it continues at the same cell when started again.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from scripts.setup import GIVEN
 from stages.shared.errors import UserError, run
 from stages.shared.outputs import read_json, write_json
 from stages.shared.tracking import tracking_uri
@@ -112,7 +113,7 @@ def take_over_pointers(project: Path) -> None:
     from dvc.exceptions import CheckoutError
     from dvc.repo import Repo
 
-    pointers = sorted(path for part in ("raw", "public", "hub") for path in Path("data", part).glob("*.dvc"))
+    pointers = sorted(path for part in GIVEN for path in Path("data", part).glob("*.dvc"))
     for pointer in pointers:
         (project / pointer).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(pointer, project / pointer)

@@ -7,6 +7,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from scripts.setup import GIVEN
 from stages.shared.errors import run
 
 
@@ -24,11 +25,9 @@ def orphans(project: Path) -> list[Path]:
 
     with contextlib.closing(Repo(str(project))) as repo:
         owned = {Path(out.fs_path) for out in repo.index.outs}
-    # These stand empty in a fresh checkout: models_base depends on them.
-    above = {parent for path in owned for parent in path.parents}
-    above |= {project / "data" / "public", project / "data" / "hub"}
     # What is not under DVC's care here may be somebody's only copy.
-    given = {project / "data" / "raw", project / "data" / "hub"}
+    given = {project / "data" / name for name in GIVEN}
+    above = {parent for path in owned for parent in path.parents} | given
 
     def below(folder: Path) -> list[Path]:
         found: list[Path] = []

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
+# Where dvc.yaml lists what a stage writes.
+OUTS = ("outs", "metrics", "plots")
 
 # Writes every out with bytes that depend on all dependencies and params; a gate's `passed` file does not.
 STUB = """
@@ -100,7 +102,7 @@ def stub(folder: Path) -> Path:
     file = folder / "dvc.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     for stage in content["stages"].values():
-        outs = paths(stage.get("outs", [])) + paths(stage.get("metrics", []))
+        outs = [path for key in OUTS for path in paths(stage.get(key, []))]
         stage["cmd"] = " ".join(["python -I -S stub.py --deps", *stage.get("deps", []), "--outs", *outs])
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     (folder / "stub.py").write_text(STUB, encoding="utf-8")

@@ -20,11 +20,8 @@ from tests import graph
 PIPELINE = graph.pipeline()
 STAGES = PIPELINE["stages"]
 CORPUS = "demo-es"
-# The demo does without the second branch; here it runs.
-REWRITING = {
-    "grid": {"rewritten": [CORPUS], "rephrasers": ["some"], "mixtures": ["real", "rephrased"]},
-    "models": {"rephraser": {"some": {"source": "server", "name": "some"}}},
-}
+# Enough of the second branch's mixtures to follow their cells.
+FEWER = {"grid": {"mixtures": ["real", "rephrased"]}}
 
 # Every stage that follows from the arms' notes onwards.
 NER = {"ner_train", "ner_evaluate", "ner_compare"}
@@ -33,9 +30,12 @@ SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
 SHARES = {"corpora_share", *SYNTHESIS}
 CORPORA = {"corpora_prepare", "corpora_check", "corpora_split", *SHARES}
 
-PRETRAIN = {"pretraining_pretrain", "pretraining_perplexity"}
+SCORE = {"pretraining_perplexity", "pretraining_probe", "pretraining_compare"}
+PRETRAIN = {"pretraining_pretrain", *SCORE}
 MIX = {"pretraining_mix", *PRETRAIN}
 REPHRASE = {"pretraining_rephrase", "pretraining_check", *MIX}
+# Of a model trained here, the weights; of any, its place.
+REPHRASER = {"models_rephraser", *REPHRASE}
 PIECES = {"pretraining_pieces", *REPHRASE}
 # Its verdict may stay, but the answers that it keeps are new.
 CHECK = {"pretraining_check", *MIX}
@@ -46,9 +46,16 @@ GATES = {"corpora_check", "synthesis_check"}
 # What runs again, to the end of the pipeline, when one key of a section changes its stage's output.
 # A gate whose verdict stays the same stops there.
 PARAMS = {
-    "demo.notes": {"demo_notes", "models_base", *CORPORA, *PIECES},
-    "corpora.demo-es.encoder": {"models_base", *TAGGING, "pretraining_pretrain"},
-    "corpora.demo-es.decoder": {"models_base", *SYNTHESIS, *PIECES},
+    "demo.notes": {"demo_notes", "demo_pairs", "models_base", *CORPORA, *PIECES, *REPHRASER},
+    "demo.pairs": {"demo_pairs", *REPHRASER},
+    "corpora.demo-es.encoder": {
+        "models_base",
+        *TAGGING,
+        "pretraining_pretrain",
+        "pretraining_probe",
+        "pretraining_compare",
+    },
+    "corpora.demo-es.decoder": {"models_base", *SYNTHESIS, *PIECES, *REPHRASER},
     "corpora.demo-es.raw": {*CORPORA, *PIECES},
     "corpora.demo-es.rewriting": PIECES,
     "corpora.demo-es.language": CHECK,
@@ -63,16 +70,22 @@ PARAMS = {
     "ner.train": TAGGING,
     "ner.evaluate": {"ner_evaluate", "ner_compare"},
     "ner.compare": {"ner_compare"},
-    "models.rephraser.some": {"models_rephraser", *REPHRASE},
+    "models.rephraser.demo": REPHRASER,
     "pretraining.pieces": PIECES,
     "pretraining.rephrase": REPHRASE,
+    "pretraining.rephrase.prompts": REPHRASER,
     "pretraining.check": CHECK,
     "pretraining.mix": MIX,
     "pretraining.pretrain": PRETRAIN,
-    "pretraining.perplexity": {"pretraining_perplexity"},
+    "pretraining.perplexity": {"pretraining_perplexity", "pretraining_compare"},
+    "pretraining.probe.tasks.ner": {"pretraining_probe", "pretraining_compare"},
+    "pretraining.compare": {"pretraining_compare"},
 }
 
 ALL = set(STAGES)
+DEMO = {"demo_notes", "demo_pairs"}
+# What knows how losses are kept.
+LOSSES = {"pretraining_perplexity", "pretraining_compare"}
 
 # The stages whose code a module is part of: these run again when it is edited, and then what follows from them.
 MODULES = {
@@ -88,35 +101,46 @@ MODULES = {
     "stages/corpora/resolve.py": {"corpora_prepare"},
     "stages/corpora/share.py": {"corpora_share"},
     "stages/corpora/split.py": {"corpora_split"},
-    "stages/demo/grammar.py": {"demo_notes"},
-    "stages/demo/identities.py": {"demo_notes"},
-    "stages/demo/language.py": {"demo_notes"},
-    "stages/demo/noise.py": {"demo_notes"},
-    "stages/demo/notes.py": {"demo_notes"},
-    "stages/demo/public_text.py": {"demo_notes"},
-    "stages/demo/scene.py": {"demo_notes"},
-    "stages/demo/spanish/language.py": {"demo_notes"},
-    "stages/demo/spanish/note_templates.py": {"demo_notes"},
-    "stages/demo/spanish/public_templates.py": {"demo_notes"},
-    "stages/demo/spanish/words.py": {"demo_notes"},
-    "stages/demo/swedish/language.py": {"demo_notes"},
-    "stages/demo/swedish/note_templates.py": {"demo_notes"},
-    "stages/demo/swedish/public_templates.py": {"demo_notes"},
-    "stages/demo/swedish/words.py": {"demo_notes"},
+    "stages/demo/grammar.py": DEMO,
+    "stages/demo/identities.py": DEMO,
+    "stages/demo/language.py": DEMO,
+    "stages/demo/noise.py": DEMO,
+    "stages/demo/notes.py": DEMO,
+    "stages/demo/pairs.py": {"demo_pairs"},
+    "stages/demo/public_text.py": DEMO,
+    "stages/demo/scene.py": DEMO,
+    "stages/demo/spanish/language.py": DEMO,
+    "stages/demo/spanish/note_templates.py": DEMO,
+    "stages/demo/spanish/public_templates.py": DEMO,
+    "stages/demo/spanish/rewriting.py": DEMO,
+    "stages/demo/spanish/words.py": DEMO,
+    "stages/demo/swedish/language.py": DEMO,
+    "stages/demo/swedish/note_templates.py": DEMO,
+    "stages/demo/swedish/public_templates.py": DEMO,
+    "stages/demo/swedish/rewriting.py": DEMO,
+    "stages/demo/swedish/words.py": DEMO,
     "stages/models/base.py": {"models_base"},
+    "stages/models/instruct.py": {"models_rephraser"},
     "stages/models/place.py": {"models_base", "models_rephraser"},
     "stages/models/rephraser.py": {"models_rephraser"},
     "stages/ner/compare.py": {"ner_compare"},
     "stages/ner/evaluate.py": {"ner_evaluate"},
-    "stages/ner/model.py": {"synthesis_annotate", "ner_train", "ner_evaluate"},
-    "stages/ner/train.py": {"ner_train"},
-    "stages/ner/windows.py": {"synthesis_annotate", "ner_train", "ner_evaluate"},
+    "stages/ner/model.py": {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe"},
+    "stages/ner/train.py": {"ner_train", "pretraining_probe"},
+    "stages/ner/windows.py": {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe"},
     "stages/pretraining/check.py": {"pretraining_check"},
-    "stages/pretraining/corpus.py": {"pretraining_pieces", "pretraining_rephrase", "pretraining_perplexity"},
+    "stages/pretraining/compare.py": {"pretraining_compare"},
+    "stages/pretraining/corpus.py": {
+        "pretraining_pieces",
+        "pretraining_rephrase",
+        "pretraining_check",
+        *LOSSES,
+    },
     "stages/pretraining/engines.py": {"pretraining_rephrase"},
     "stages/pretraining/mix.py": {"pretraining_mix"},
-    "stages/pretraining/perplexity.py": {"pretraining_perplexity"},
+    "stages/pretraining/perplexity.py": LOSSES,
     "stages/pretraining/pretrain.py": {"pretraining_pretrain"},
+    "stages/pretraining/probe.py": {"pretraining_probe"},
     "stages/pretraining/pieces.py": {"pretraining_pieces"},
     "stages/pretraining/rephrase.py": {"pretraining_rephrase"},
     "stages/pretraining/server.py": {"pretraining_rephrase"},
@@ -124,8 +148,9 @@ MODULES = {
     "stages/shared/duplicates.py": {"synthesis_generate"},
     "stages/shared/facts.py": {"corpora_check", "synthesis_check"},
     "stages/shared/gate.py": {"corpora_check", "synthesis_check", "pretraining_check"},
+    "stages/shared/grid.py": {"ner_compare", "pretraining_compare"},
     "stages/shared/lineage.py": ALL - {"corpora_check", "synthesis_check", "ner_compare"},
-    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate", "pretraining_perplexity"},
+    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate", *LOSSES},
     "stages/shared/models.py": {
         "models_base",
         "models_rephraser",
@@ -140,10 +165,12 @@ MODULES = {
     },
     "stages/shared/muon.py": {
         "models_base",
+        "models_rephraser",
         "ner_train",
         "synthesis_adapt",
         "synthesis_generate",
         "pretraining_pretrain",
+        "pretraining_probe",
     },
     "stages/shared/ngrams.py": {
         "corpora_split",
@@ -151,27 +178,36 @@ MODULES = {
         "synthesis_check",
         "pretraining_check",
     },
-    "stages/shared/notes.py": ALL - {"models_rephraser"},
+    "stages/shared/notes.py": ALL,
     "stages/shared/outputs.py": ALL,
-    "stages/shared/packing.py": {"models_base", "synthesis_adapt", "synthesis_generate", *PRETRAIN},
+    "stages/shared/packing.py": {
+        "models_base",
+        "models_rephraser",
+        "synthesis_adapt",
+        "synthesis_generate",
+        "pretraining_pretrain",
+        *LOSSES,
+    },
     "stages/shared/params.py": ALL,
-    "stages/shared/public.py": {"models_base", "pretraining_pieces", "pretraining_perplexity"},
+    "stages/shared/public.py": {"models_base", "pretraining_pieces", *LOSSES},
     "stages/shared/sampling.py": {"synthesis_generate", "pretraining_rephrase"},
-    "stages/shared/scoring.py": {"ner_train", "ner_evaluate", "ner_compare"},
+    "stages/shared/scoring.py": {*NER, "pretraining_probe", "pretraining_compare"},
     "stages/shared/tag_checks.py": {"corpora_check", "synthesis_check"},
     "stages/shared/tags.py": ALL
-    - {"demo_notes", "corpora_prepare", "synthesis_adapt", "synthesis_mix"}
+    - {"demo_notes", "demo_pairs", "corpora_prepare", "synthesis_adapt", "synthesis_mix"}
     - {"models_base", "models_rephraser", "pretraining_pieces", "pretraining_rephrase"}
-    - MIX,
+    - {"pretraining_mix", "pretraining_pretrain", "pretraining_perplexity"},
     "stages/shared/tokenizers.py": {"models_base"},
     "stages/shared/training.py": {
         "models_base",
         "synthesis_adapt",
         "synthesis_generate",
+        "models_rephraser",
         "ner_train",
         "pretraining_pretrain",
+        "pretraining_probe",
     },
-    "stages/shared/units.py": {"synthesis_adapt", "synthesis_generate", "ner_train"},
+    "stages/shared/units.py": {"synthesis_adapt", "synthesis_generate", "ner_train", "pretraining_probe"},
     "stages/synthesis/adapt.py": {"synthesis_adapt", "synthesis_generate"},
     "stages/synthesis/annotate.py": {"synthesis_annotate"},
     "stages/synthesis/check.py": {"synthesis_check"},
@@ -180,17 +216,17 @@ MODULES = {
 }
 
 
-def rewriting(folder: Path) -> Path:
-    """Switches the second branch on in a clone."""
+def fewer(folder: Path) -> Path:
+    """A clone with fewer mixtures."""
     settings = yaml.safe_load((folder / "params.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump(merged(settings, REWRITING)))
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(settings, FEWER)))
     return folder
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A clone with stub commands in which the whole pipeline has run."""
-    folder = rewriting(graph.stub(graph.clone(tmp_path_factory.mktemp("project"))))
+    folder = fewer(graph.stub(graph.clone(tmp_path_factory.mktemp("project"))))
     graph.run(folder, "dvc", "repro", "--quiet")
     graph.commit(folder)
     return folder
@@ -272,7 +308,7 @@ def test_writing_code_dependencies_keeps_everything_else(monkeypatch):
 def test_every_path_of_a_command_is_declared(name):
     stage = STAGES[name]
     used = {word for word in shlex.split(stage["cmd"]) if word.startswith(("data/", "metrics/"))}
-    written = set(graph.paths(stage.get("outs", [])) + graph.paths(stage.get("metrics", [])))
+    written = {path for key in graph.OUTS for path in graph.paths(stage.get(key, []))}
     declared = {path for path in stage.get("deps", []) if path.startswith(("data/", "metrics/"))}
     # A folder in the command may stand for the outs or the gate files below it.
     for path in used:
@@ -313,7 +349,7 @@ def test_every_key_of_params_has_a_sentence_above_it():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    return rewriting(graph.clone(tmp_path_factory.mktemp("clone")))
+    return fewer(graph.clone(tmp_path_factory.mktemp("clone")))
 
 
 def test_params_of_a_stage_are_the_sections_it_loads(clone):
@@ -343,7 +379,8 @@ def test_the_tables_name_all_sections_and_modules():
     places = {
         "${item.corpus}": [CORPUS],
         "${item.role}": ["encoder", "decoder"],
-        "${item.rephraser}": ["some"],
+        "${item.rephraser}": ["demo"],
+        "${item.task}": ["ner"],
     }
     for place, values in places.items():
         declared = {section.replace(place, value) for section in declared for value in values}
@@ -404,7 +441,10 @@ def test_a_new_seed_runs_only_its_own_cells(project):
         (project / "params.yaml").write_text(yaml.safe_dump(settings))
         status = graph.run(project, "dvc", "status", "--json").stdout
     cells = set(json.loads(status))
-    assert {cell for cell in cells if not cell.endswith("-2")} == {"ner_compare"}
+    assert names({cell for cell in cells if not cell.endswith("-2")}) == {
+        "ner_compare",
+        "pretraining_compare",
+    }
     assert names(cells) == {*SHARES, *PRETRAIN}
 
 

@@ -34,7 +34,7 @@ def test_every_private_output_goes_to_the_vault(tmp_path):
 
 def test_outputs_outside_data_are_metrics():
     for stage in graph.pipeline()["stages"].values():
-        for path in graph.paths(stage.get("outs", [])) + graph.paths(stage.get("metrics", [])):
+        for path in (path for key in graph.OUTS for path in graph.paths(stage.get(key, []))):
             assert path.startswith(("data/", "metrics/"))
 
 
@@ -59,7 +59,9 @@ def test_git_ignores(path):
     assert graph.run(graph.ROOT, "git", "check-ignore", "-q", path, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("path", ["data/raw/own.dvc", "data/public/own.dvc", "metrics/ner/train/real.json"])
+@pytest.mark.parametrize(
+    "path", ["data/raw/own.dvc", "data/public/own.dvc", "data/tasks/own.dvc", "metrics/ner/train/real.json"]
+)
 def test_git_keeps(path):
     assert graph.run(graph.ROOT, "git", "check-ignore", "-q", path, check=False).returncode == 1
 

@@ -65,7 +65,7 @@ def test_lineage_proves_the_roles(toy):
                 continue
             assert read.how in hows[role], (folder, read)
             if read.how == "content":
-                scored = folder.startswith(("predictions/", "pretraining/losses/"))
+                scored = folder.startswith(("predictions/", "pretraining/losses/", "pretraining/probe/"))
                 assert scored or folder == f"corpora/split/{read.notes}", (folder, read)
     models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in ARMS}
     barred = {arm: {read.notes for read in lineage.bars_release(reads)} for arm, reads in models.items()}
@@ -152,10 +152,10 @@ def test_a_misspelt_parameter(toy, params):
 
 
 def test_a_missing_base_model(toy):
-    folder = toy.project / f"data/models/base/{CORPUS}/encoder"
+    folder = toy.project / f"data/models/base/encoder/{CORPUS}"
     away = folder.rename(folder.with_name("away"))
     try:
-        assert f"data/models/base/{CORPUS}/encoder" in mistake(toy, "ner_train@real")
+        assert f"data/models/base/encoder/{CORPUS}" in mistake(toy, "ner_train@real")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         away.rename(folder)

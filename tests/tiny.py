@@ -14,6 +14,17 @@ COMPLAINTS = ("dolor torácico", "fiebre alta", "tos seca", "mareo leve", "cefal
 DECODERS = {
     "llama": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
               "num_key_value_heads": 2, "max_position_embeddings": 256, "tie_word_embeddings": True},
+    # Rephrasers of paper 2, Llama's being above.
+    "mistral": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+                "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 256},
+    "qwen2": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+              "num_key_value_heads": 2, "max_position_embeddings": 256},
+    "gemma2": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+               "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 256},
+    # The class of the demo's rephraser: convolutions beside attention.
+    "lfm2": {"hidden_size": 32, "intermediate_size": 64, "block_auto_adjust_ff_dim": False, "num_hidden_layers": 2,
+             "layer_types": ["conv", "full_attention"], "num_attention_heads": 4, "num_key_value_heads": 2,
+             "max_position_embeddings": 256},
     # The classes of GPT-SW3 and FLOR.
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
     "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},

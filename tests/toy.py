@@ -45,7 +45,7 @@ OVERLAY = {
         "prompts": ["encyclopedia"],
         "mixtures": ["real"],
     },
-    "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}},
+    "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}, "pairs": {"pairs": 8}},
     "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "annotator"}},
     "ner": {"train": {"length": 64, "overlap": 16, "steps": 3, "batch": 4, "probes": 1}},
     "synthesis": {
@@ -62,6 +62,13 @@ OVERLAY = {
     },
     "models": {"rephraser": {"tiny": {"source": "folder", "path": "tiny"}}},
     "pretraining": {
+        "probe": {
+            "tasks": {
+                "ner": {"corpus": CORPUS, "train": {"length": 64, "overlap": 16, "steps": 2, "batch": 4}}
+            }
+        },
+        "pieces": {"total": 1500},
+        "mix": {"tokens": None},
         "rephrase": {"sampling": {"max_new_tokens": 60}},
         # What a random model says is of no use, but enough must be left to mix.
         "check": CHECK,
@@ -145,15 +152,17 @@ def make(folder: Path, store: Path) -> Toy:
     return Toy(project, home, toy.connections, output)
 
 
-def instruct(folder: Path) -> None:
+def instruct(folder: Path, kind: str = "llama") -> None:
     """A decoder with a chat template: it follows no instruction, but answers a few words and ends."""
-    tokenizer = tiny.tokenizer()
-    model = models.load_decoder(tiny.decoder(folder, max_position_embeddings=1024))
+    model = models.load_decoder(tiny.decoder(folder, kind, max_position_embeddings=1024))
+    # Some classes bring a tokenizer class of their own, with tokens of its own.
+    tokenizer = models.load_tokenizer(folder)
+    model.resize_token_embeddings(len(tokenizer))
     words = " ".join(tiny.texts(60)).split()
     said = [" ".join(words[first : first + 5]) for first in range(0, len(words), 5)]
     rows = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(said)["input_ids"]]
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for first in range(0, len(rows), 8):
+    for first in (first for _ in range(2) for first in range(0, len(rows), 8)):
         stream = torch.tensor([list(chain(*rows[first : first + 8]))])
         model(input_ids=stream, labels=stream).loss.backward()
         optimizer.step()

@@ -44,6 +44,8 @@ class Language:
     domains: tuple[str, ...]
     # Shorthand that some authors use, by word.
     abbreviations: Mapping[str, str]
+    # By prompt of pretraining.rephrase.prompts, how a text is rewritten: (regular expression, replacement), in order.
+    rewrites: Mapping[str, tuple[tuple[str, str], ...]]
     # Templates of the notes: lexicon, and by note type.
     lexicon: Mapping[str, tuple[str, ...]]
     notes: Mapping[str, str]

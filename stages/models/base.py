@@ -75,27 +75,12 @@ def main() -> None:
 def make(model: Scratch, role: Role, folders: list[Path], checkpoints: Path, out: Path, run_: Any) -> None:
     """Train a tokenizer, make the model with random weights and, if asked to, pretrain it."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
     models.hush()
     positions = model.config.get("max_position_embeddings", 1_000_000)
     tokenizer = tokenizers.train(_texts(folders), model.vocab_size, role, positions)
-    special = {
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    if role == "encoder":
-        special |= {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
-    try:
-        config = AutoConfig.for_model(
-            model.architecture, **{"vocab_size": len(tokenizer), **special, **model.config}
-        )
-        torch.manual_seed(model.seed)
-        kind = AutoModelForMaskedLM if role == "encoder" else AutoModelForCausalLM
-        network = kind.from_config(config)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"params.yaml: architecture {model.architecture} with this config: {error}") from None
+    torch.manual_seed(model.seed)
+    network = models.scratch(model.architecture, model.config, tokenizer, role)
     if model.pretrain is not None:
         pretrain(network, tokenizer, model.pretrain, role, folders, model.seed, checkpoints, run_)
     network.to("cpu").save_pretrained(out)

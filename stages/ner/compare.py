@@ -7,14 +7,14 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
-from pydantic import Field
 
 from stages.shared import notes, params, scoring
 from stages.shared.console import say
 from stages.shared.errors import UserError, run
+from stages.shared.grid import Grid
 from stages.shared.outputs import building, read_json, write_json
 from stages.shared.scoring import SCORES, Counts
 from stages.shared.tracking import describe, track
@@ -26,22 +26,6 @@ class Compare(params.Section):
     reference: str
     blind: bool
     bootstrap: scoring.Bootstrap
-
-
-class Grid(params.Section):
-    """Section grid."""
-
-    demos: list[str]
-    corpora: list[str] = Field(min_length=1)
-    folds: list[int] = Field(min_length=1)
-    seeds: list[int] = Field(min_length=1)
-    arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)
-    rewritten: list[str]
-    sources: list[Literal["real", "unseen"]]
-    rephrasers: list[str]
-    prompts: list[str]
-    mixtures: list[str]
-    kinds: list[Literal["decoder", "encoder"]]
 
 
 class Cell(NamedTuple):

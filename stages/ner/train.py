@@ -18,8 +18,6 @@ from stages.shared.outputs import building, write_json
 from stages.shared.scratch import fingerprint, scratch
 from stages.shared.tracking import track
 
-# Label of a position that no loss is taken on: special tokens, padding, all but the first subword of a word.
-IGNORED = -100
 # Batches are cut from runs of this many, sorted by length within a run: little padding, still shuffled.
 _BUCKET = 16
 
@@ -131,7 +129,7 @@ def train(
         run_,
         label="training",
         evaluations=settings.probes,
-        collate=Collate(tokenizer.pad_token_id),
+        collate=training.Padded(tokenizer.pad_token_id),
         probe=probe,
     )
     out.mkdir()
@@ -152,7 +150,7 @@ def train(
 
 
 def make_examples(learned: list[Note], tokenizer: Any, names: list[str], settings: Train) -> list[dict]:
-    """Windows as `input_ids` and `labels`: the tag number at each word's first subword, IGNORED elsewhere.
+    """Windows as `input_ids` and `labels`: the tag number at each word's first subword, `training.IGNORED` elsewhere.
 
     Windows overlap, yet each word is learnt from in one of them, where it has most context.
     """
@@ -166,7 +164,7 @@ def make_examples(learned: list[Note], tokenizer: Any, names: list[str], setting
     for window in cut.windows:
         if not len(window.words):  # the loss would be a mean of nothing
             continue
-        labels = np.full(len(window.input_ids), IGNORED, dtype=np.int64)
+        labels = np.full(len(window.input_ids), training.IGNORED, dtype=np.int64)
         # Words that share a subword: the first one's tag counts.
         labels[window.positions[::-1]] = gold[window.note][window.words[::-1]]
         examples.append({"input_ids": np.array(window.input_ids, dtype=np.int64), "labels": labels})
@@ -222,29 +220,6 @@ class Order(Sequence):
         hidden = np.random.default_rng([self.seed, place]).random(len(ids)) < self.hidden
         hidden &= ~np.isin(ids, self.special)
         return {**example, "input_ids": np.where(hidden, self.mask, ids)}
-
-
-class Collate:
-    """Examples padded to the longest of them, as tensors with an attention mask."""
-
-    def __init__(self, pad: int):
-        self.pad = pad
-
-    def __call__(self, examples: list[dict]) -> dict[str, Any]:
-        import torch
-
-        width = max(len(example["input_ids"]) for example in examples)
-        batch = {
-            "input_ids": np.full((len(examples), width), self.pad, dtype=np.int64),
-            "labels": np.full((len(examples), width), IGNORED, dtype=np.int64),
-            "attention_mask": np.zeros((len(examples), width), dtype=np.int64),
-        }
-        for row, example in enumerate(examples):
-            size = len(example["input_ids"])
-            batch["input_ids"][row, :size] = example["input_ids"]
-            batch["labels"][row, :size] = example["labels"]
-            batch["attention_mask"][row, :size] = 1
-        return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator, Field, RootModel, model_validator
 
+from stages.pretraining.corpus import SUMMARY
 from stages.shared import gate, lineage, ngrams, notes, params
 from stages.shared.errors import run
 from stages.shared.notes import Note
-from stages.shared.outputs import building
+from stages.shared.outputs import building, write_json
 from stages.shared.tags import words
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def main() -> None:
     with building(args.out) as out:
         notes.write(out, (note for note in notes.read(args.answers) if note.note_id in kept))
         lineage.write(out, lineage.read(args.answers))
+        write_json(out / SUMMARY, more)
 
 
 def facts(

@@ -1,13 +1,15 @@
 """What the second branch has to know of a corpus."""
 
-from pydantic import Field
-
 from stages.shared.params import Section
+
+# Beside the answers that were accepted: how many were, and how faithful all are.
+SUMMARY = "summary.json"
 
 
 class Rewriting(Section):
     """Section corpora.<corpus>.rewriting."""
 
-    unseen: list[str] = Field(min_length=1)
+    clinical_notes: bool
+    unseen: list[str]
     elsewhere: list[str]
     servers_permitted: bool

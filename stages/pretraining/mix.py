@@ -24,6 +24,8 @@ from stages.shared.outputs import building, write_json
 _WORD = re.compile(r"\S+")
 # Sides of the comparison: the notes, and the public texts that stand in for them.
 _SIDES = ("real", "unseen")
+# Where the pieces of a side lie, beside the folders of those who rewrote them.
+PIECES = "pieces"
 
 
 class Mixture(params.Section):
@@ -56,9 +58,8 @@ class Part(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mixture", required=True, help="name of a mixture in pretraining.mix.mixtures")
-    parser.add_argument("--pieces", required=True, help="folder of the pieces, by side, corpus and fold")
     parser.add_argument(
-        "--accepted", required=True, help="folder of the accepted answers, by side and writer too"
+        "--texts", required=True, help="folder of the pieces and accepted answers, by side and writer"
     )
     parser.add_argument("--tokenizer", required=True, help="base model whose tokens are counted")
     parser.add_argument("--out", required=True, help="note table to write")
@@ -74,11 +75,8 @@ def main() -> None:
         )
     mixture = settings.mixtures[args.mixture]
     cell = "/".join(Path(args.out).parts[-2:])
-    parts = {
-        name: resolve(name, args.mixture, writers, Path(args.pieces), Path(args.accepted), cell)
-        for name in mixture.parts
-    }
-    common = {side: accepted_by_all(Path(args.accepted) / side, writers, cell) for side in _SIDES}
+    parts = {name: resolve(name, args.mixture, writers, Path(args.texts), cell) for name in mixture.parts}
+    common = {side: accepted_by_all(Path(args.texts) / side, writers, cell) for side in _SIDES}
     tokenizer = models.load_tokenizer(args.tokenizer)
     wanted = settings.tokens or smallest(parts, common, settings.seed, tokenizer)
     counts: dict[str, dict[str, int]] = {}
@@ -98,39 +96,38 @@ def main() -> None:
     say(f"{args.mixture}: {result['tokens']} tokens, read {mixture.repeat:g} times")
 
 
-def resolve(name: str, mixture: str, writers: list[str], pieces: Path, accepted: Path, cell: str) -> Part:
-    """The tables of a part: real, public, shuffled; rephrased, unseen, or one writer's rephrased/<who>/<prompt>."""
+def resolve(name: str, mixture: str, writers: list[str], folder: Path, cell: str) -> Part:
+    """The tables of a part: real, public, shuffled; rephrased or unseen, by all, one rephraser, one prompt of it."""
     if name in ("real", "shuffled"):
-        return Part("real", [pieces / "real" / cell], name == "shuffled")
+        return Part("real", [folder / "real" / PIECES / cell], name == "shuffled")
     if name == "public":
-        return Part("unseen", [pieces / "unseen" / cell], False)
+        return Part("unseen", [folder / "unseen" / PIECES / cell], False)
     kind, _, writer = name.partition("/")
-    chosen = writers if not writer else [writer]
-    if kind not in ("rephrased", "unseen") or not set(chosen) <= set(writers):
+    chosen = [one for one in writers if f"{one}/".startswith(f"{writer}/" if writer else "")]
+    if kind not in ("rephrased", "unseen") or not chosen:
         known = ["real", "public", "shuffled"]
         known += [
             f"{kind}{writer}"
             for kind in ("rephrased", "unseen")
             for writer in ("", *(f"/{w}" for w in writers))
+            if writers
         ]
         raise UserError(
             f"params.yaml: pretraining.mix.mixtures.{mixture}: no part {name}; by grid.rephrasers and grid.prompts "
             f"there are {', '.join(known)}"
         )
     side = "real" if kind == "rephrased" else "unseen"
-    return Part(side, [accepted / side / writer / cell for writer in chosen], False)
+    return Part(side, [folder / side / writer / cell for writer in chosen], False)
 
 
 def accepted_by_all(side: Path, writers: list[str], cell: str) -> set[str]:
-    """Ids of the pieces of a side whose answers of all writers were accepted."""
-    sets = [
-        set(notes.frame(side / writer / cell).select("note_id").collect()["note_id"]) for writer in writers
-    ]
-    if not sets:
-        raise UserError(
-            "params.yaml: grid.rephrasers and grid.prompts name no writer, so there is nothing to mix"
+    """Ids of the pieces of a side whose answers of all writers were accepted; of all pieces, if nobody writes."""
+    return set.intersection(
+        *(
+            set(notes.frame(side / writer / cell).select("note_id").collect()["note_id"])
+            for writer in [PIECES, *writers]
         )
-    return set.intersection(*sets)
+    )
 
 
 def smallest(parts: dict[str, Part], common: dict[str, set[str]], seed: int, tokenizer: Any) -> int:

@@ -25,6 +25,7 @@ class Pieces(params.Section):
     """Section pretraining.pieces."""
 
     tokens: int | None = Field(ge=16)
+    total: int | None = Field(ge=1)
 
 
 def main() -> None:
@@ -43,12 +44,13 @@ def main() -> None:
     tokenizer = models.load_tokenizer(args.tokenizer)
     counts = {}
     with building(args.real) as real, building(args.unseen) as unseen:
-        counts["real"] = write(real, pieces(notes.read(args.notes), tokenizer, settings.tokens), tokenizer)
+        cut_ = pieces(notes.read(args.notes), tokenizer, settings.tokens)
+        counts["real"] = write(real, cut_, tokenizer, until=settings.total)
         lineage.write(real, lineage.read(args.notes))
         texts = pieces(public.read(folders), tokenizer, settings.tokens)
         counts["unseen"] = write(unseen, texts, tokenizer, until=counts["real"]["tokens"])
         lineage.write(unseen, public.content(folders))
-        if counts["unseen"]["tokens"] < counts["real"]["tokens"]:
+        if folders and counts["unseen"]["tokens"] < counts["real"]["tokens"]:
             raise UserError(
                 f"params.yaml: corpora.{args.corpus}.rewriting.unseen has {counts['unseen']['tokens']} tokens, the "
                 f"notes {counts['real']['tokens']}: name more public text, or the two baselines differ in size"

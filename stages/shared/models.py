@@ -4,7 +4,7 @@ import hashlib
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stages.shared import quiet
 from stages.shared.errors import UserError
@@ -62,10 +62,16 @@ def load_encoder(folder: str | Path, labels: list[str]) -> Any:
     hush()
     from transformers import AutoModelForTokenClassification
 
-    names = dict(enumerate(labels))
-    return AutoModelForTokenClassification.from_pretrained(
-        path, id2label=names, label2id={name: number for number, name in names.items()}, **_safe("fp32")
-    )
+    return AutoModelForTokenClassification.from_pretrained(path, **_named(labels), **_safe("fp32"))
+
+
+def load_classifier(folder: str | Path, labels: list[str]) -> Any:
+    """The same with a head that gives one of `labels` to a whole text."""
+    path = resolve(folder)
+    hush()
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification.from_pretrained(path, **_named(labels), **_safe("fp32"))
 
 
 def load_tagger(folder: str | Path, precision: Precision = "fp32") -> tuple[Any, Any]:
@@ -76,6 +82,26 @@ def load_tagger(folder: str | Path, precision: Precision = "fp32") -> tuple[Any,
 
     model = AutoModelForTokenClassification.from_pretrained(path, **_safe(precision))
     return model.to(device()).eval(), load_tokenizer(folder)
+
+
+def scratch(
+    architecture: str, config: dict[str, Any], tokenizer: Any, role: Literal["encoder", "decoder"]
+) -> Any:
+    """A language model with random weights (seed torch before), causal or masked, for the tokenizer's tokens.
+
+    UserError for an architecture that does not exist or does not take this config.
+    """
+    hush()
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
+
+    special = ["bos", "eos", "pad"] if role == "decoder" else ["bos", "eos", "pad", "cls", "sep"]
+    numbers = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in special}
+    family = AutoModelForCausalLM if role == "decoder" else AutoModelForMaskedLM
+    try:
+        made = AutoConfig.for_model(architecture, **{"vocab_size": len(tokenizer), **numbers, **config})
+        return family.from_config(made)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"params.yaml: architecture {architecture} with this config: {error}") from None
 
 
 def device() -> str:
@@ -164,6 +190,11 @@ def hush() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+def _named(labels: list[str]) -> dict[str, Any]:
+    names = dict(enumerate(labels))
+    return {"id2label": names, "label2id": {name: number for number, name in names.items()}}
 
 
 def _safe(precision: Precision) -> dict[str, Any]:

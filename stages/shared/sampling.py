@@ -84,7 +84,7 @@ def sample(
                 break
             living = [place for place, row in enumerate(rows) if row not in done]
             if len(living) <= 0.85 * len(rows):  # leaving costs a copy of the cache
-                cache.batch_select_indices(torch.tensor(living, device=device))
+                _keep(cache, torch.tensor(living, device=device))
                 rows, chosen = [rows[place] for place in living], chosen[living]
             current = chosen[:, None].to(device)
     return [Sample(ids, end_seen) for ids, end_seen in zip(drawn, ended, strict=True)]
@@ -127,6 +127,12 @@ def nucleus(logits: Any, top_p: float, uniforms: Any) -> Any:
     last = (p > 0).sum(-1, keepdim=True) - 1
     chosen[waiting] = order.gather(1, torch.minimum(place, last))[:, 0]
     return chosen
+
+
+def _keep(cache: Any, rows: Any) -> None:
+    """Leave only `rows` of the batch in the cache; layers of convolutions know that as a new order."""
+    for layer in cache.layers:
+        (getattr(layer, "batch_select_indices", None) or layer.reorder_cache)(rows)
 
 
 def _cache(model: Any) -> Any:

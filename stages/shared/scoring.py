@@ -376,17 +376,22 @@ def resample(replicates: Sequence[Counts], bootstrap: Bootstrap) -> Totals:
     """
     labels = _labels(replicates)
     groups = {group: row for row, group in enumerate(sorted(set(replicates[0].group_ids)))}
-    generator = np.random.default_rng(bootstrap.seed)
-    drawn = generator.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), bootstrap.samples)
     by_label = np.zeros((len(groups), len(replicates), len(labels), len(MEASURES)))
     by_note = np.zeros((len(groups), len(replicates), len(NOTE_MEASURES)))
     for number, counts in enumerate(replicates):
         rows = [groups[group] for group in counts.group_ids]
         np.add.at(by_label[:, number], rows, _widened(counts, labels))
         np.add.at(by_note[:, number], rows, counts.by_note)
-    # Floats, exact up to 2**53, because numpy multiplies integer matrices slowly.
-    weights = drawn.astype(float)
+    weights = draws(len(groups), bootstrap)
     return Totals(labels, np.tensordot(weights, by_label, 1), np.tensordot(weights, by_note, 1))
+
+
+def draws(groups: int, bootstrap: Bootstrap) -> np.ndarray:
+    """How often every draw takes each group, (samples, groups); the same for the same number of groups and seed."""
+    generator = np.random.default_rng(bootstrap.seed)
+    drawn = generator.multinomial(groups, np.full(groups, 1 / groups), bootstrap.samples)
+    # Floats, exact up to 2**53, because numpy multiplies integer matrices slowly.
+    return drawn.astype(float)
 
 
 def mean(score: Callable[[Totals], np.ndarray], replicates: Sequence[Counts]) -> np.ndarray:
@@ -399,7 +404,7 @@ def estimate(
 ) -> Estimate:
     """A score averaged over replicates, with its interval."""
     drawn = score(resample(replicates, bootstrap)).mean(axis=1)
-    return Estimate(float(mean(score, replicates)), *_interval(drawn))
+    return Estimate(float(mean(score, replicates)), *interval(drawn))
 
 
 def difference(
@@ -415,10 +420,11 @@ def difference(
     if len({frozenset(counts.note_ids) for counts in (*arm, *reference)}) != 1:
         raise ValueError("the two arms were not scored on the same notes")
     drawn = [score(resample(side, bootstrap)).mean(axis=1) for side in (arm, reference)]
-    return Estimate(float(mean(score, arm) - mean(score, reference)), *_interval(drawn[0] - drawn[1]))
+    return Estimate(float(mean(score, arm) - mean(score, reference)), *interval(drawn[0] - drawn[1]))
 
 
-def _interval(drawn: np.ndarray) -> tuple[float, float]:
+def interval(drawn: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the draws."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(drawn, [tail, 1 - tail])
     return float(low), float(high)

@@ -15,6 +15,8 @@ from stages.shared.console import progress
 from stages.shared.errors import UserError
 from stages.shared.params import Section
 
+# Label of a position that no loss is taken on.
+IGNORED = -100
 # Checkpoints of a training that is never evaluated.
 _SAVES = 10
 
@@ -194,6 +196,30 @@ def _callbacks(
             state.log_history.append({"step": state.global_step, "probe": row})
 
     return [Progress(), Patience(), Probe()]
+
+
+class Padded:
+    """Examples of `input_ids` and `labels`, one per token, padded to the longest of them, with an attention mask."""
+
+    def __init__(self, pad: int):
+        self.pad = pad
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        import numpy as np
+        import torch
+
+        shape = len(examples), max(len(example["input_ids"]) for example in examples)
+        batch = {
+            "input_ids": np.full(shape, self.pad, dtype=np.int64),
+            "labels": np.full(shape, IGNORED, dtype=np.int64),
+            "attention_mask": np.zeros(shape, dtype=np.int64),
+        }
+        for row, example in enumerate(examples):
+            size = len(example["input_ids"])
+            batch["input_ids"][row, :size] = example["input_ids"]
+            batch["labels"][row, :size] = example["labels"]
+            batch["attention_mask"][row, :size] = 1
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
 def _stack(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -10,11 +10,17 @@ from stages.shared import lineage, models
 from stages.shared.errors import UserError
 from stages.shared.lineage import Read
 from tests import tiny
+from tests.models.test_instruct import settings
+
+SETTINGS = settings()
 
 
 def put(monkeypatch, spec: dict) -> Path:
-    Path("params.yaml").write_text(yaml.safe_dump({"models": {"rephraser": {"r": spec}}}))
-    arguments = "--rephraser r --hub hub --out placed"
+    prompts = {"rephrase": {"prompts": {"plain": "Otra vez: {text}"}}}
+    Path("params.yaml").write_text(
+        yaml.safe_dump({"models": {"rephraser": {"r": spec}}, "pretraining": prompts})
+    )
+    arguments = "--rephraser r --hub hub --base base --pairs pairs --out placed"
     monkeypatch.setattr(sys, "argv", ["rephraser", *arguments.split()])
     rephraser.main()
     return Path("placed")
@@ -39,3 +45,19 @@ def test_a_hub_rephraser_is_pinned_like_any_model(workdir, monkeypatch):
     with pytest.raises(UserError, match="full commit hash"):
         put(monkeypatch, {"source": "hub", "name": "some/instruct", "revision": "main"})
     assert not Path("placed").exists()
+
+
+def test_a_rephraser_trained_here_starts_with_a_base_models_tokenizer(workdir, monkeypatch):
+    tiny.decoder(workdir / "base/c")
+    (workdir / "pairs/p").mkdir(parents=True)
+    pair = {"prompt": "plain", "text": "tos seca", "answer": "seca tos"}
+    (workdir / "pairs/p/pairs.jsonl").write_text(json.dumps(pair))
+    spec = SETTINGS.model_dump() | {"steps": 2, "batch": 1}
+    placed = put(monkeypatch, spec)
+    assert models.load_tokenizer(placed).chat_template
+    assert models.load_decoder(placed).config.model_type == "llama"
+    assert Read("pairs:p", "real", "gradient") in lineage.read(placed)
+    with pytest.raises(UserError, match=r"other/pairs\.jsonl: no pairs here"):
+        put(monkeypatch, spec | {"pairs": ["other"]})
+    with pytest.raises(UserError, match=r"base/nobody: no model here"):
+        put(monkeypatch, spec | {"corpus": "nobody"})

@@ -26,7 +26,7 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     bootstrap = {"samples": 100, "seed": 1}
     section = {"reference": "real", "blind": True, "bootstrap": bootstrap} | changes
     grid = {"demos": [], "corpora": ["demo"], "folds": list(folds), "seeds": list(seeds), "arms": ARMS}
-    grid |= {"rewritten": [], "sources": [], "rephrasers": [], "prompts": [], "mixtures": [], "kinds": []}
+    grid |= {"rewritten": [], "sources": [], "rephrasers": [], "prompts": [], "mixtures": [], "tasks": []}
     return {"grid": grid, "ner": {"compare": section}}
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from stages.ner import train, windows
 from stages.ner.model import SETTINGS, Tagger
-from stages.shared import lineage, models, notes, params, scoring, tags
+from stages.shared import lineage, models, notes, params, scoring, tags, training
 from stages.shared.errors import UserError
 from stages.shared.lineage import Read
 from stages.shared.notes import Note, Span
@@ -197,8 +197,8 @@ def test_labels_stand_at_first_subwords_only_each_word_once(kind):
         labels = example["labels"]
         assert example["input_ids"].tolist() == window.input_ids
         assert len(labels) == len(window.input_ids)
-        assert set(np.flatnonzero(labels != train.IGNORED)) == set(window.positions)
-        found[window.note] += [names[label] for label in labels[labels != train.IGNORED]]
+        assert set(np.flatnonzero(labels != training.IGNORED)) == set(window.positions)
+        found[window.note] += [names[label] for label in labels[labels != training.IGNORED]]
     # In these notes no subword covers two words, so the windows' labels are the notes' tags.
     expected = [tags.encode(note.spans, tags.words(note.text)) for note in learned]
     merged = sum(len(window.positions) - len(set(window.positions)) for window in cut)
@@ -212,7 +212,7 @@ def test_of_words_that_share_a_subword_the_first_ones_tag_counts(monkeypatch):
     monkeypatch.setattr(windows, "cut", lambda *_: windows.Cut([edges], [window]))
     note = Note("n", "g", "(+3", (Span(1, 3, "A"),))
     (example,) = train.make_examples([note], None, tags.tag_names("A"), settings())
-    assert example["labels"].tolist() == [train.IGNORED, 0, 2, train.IGNORED]
+    assert example["labels"].tolist() == [training.IGNORED, 0, 2, training.IGNORED]
 
 
 def test_windows_in_which_no_word_begins_are_not_learnt_from(modernbert):
@@ -220,7 +220,7 @@ def test_windows_in_which_no_word_begins_are_not_learnt_from(modernbert):
     examples = train.make_examples(
         tagged([text]), models.load_tokenizer(modernbert), tags.tag_names(["NAME"]), settings()
     )
-    assert [int((example["labels"] != train.IGNORED).sum()) for example in examples] == [1, 1]
+    assert [int((example["labels"] != training.IGNORED).sum()) for example in examples] == [1, 1]
 
 
 def examples_of(lengths):
@@ -274,7 +274,7 @@ def test_hidden_subwords_differ_from_pass_to_pass_and_are_the_same_when_resumed(
 
 
 def test_a_batch_is_padded_to_its_longest():
-    batch = train.Collate(pad=9)(
+    batch = training.Padded(pad=9)(
         [
             {"input_ids": np.array([1, 2]), "labels": np.array([-100, 4])},
             {"input_ids": np.array([5, 6, 7]), "labels": np.array([0, 1, -100])},

@@ -95,6 +95,8 @@ def test_every_fault_is_found_and_counted(project, monkeypatch):
     assert report["pieces"] == len(CASES)
     assert Path("passed").read_text() == "passed\n"
     assert lineage.read("out/plain/demo/0") == {Read("demo/0/train", "rewritten-real", "content")}
+    kept = json.loads(Path("out/plain/demo/0/summary.json").read_text())
+    assert kept == {name: report[name] for name in ("pieces", "reasons", "fidelity", "faithful")}
     assert SOURCE[:20] not in Path("report.json").read_text()
 
 

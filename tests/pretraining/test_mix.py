@@ -30,23 +30,23 @@ def project(workdir: Path) -> Path:
     texts = tiny.texts(24)
     for side, origin, of in (("real", "real", texts[:12]), ("unseen", "public", texts[12:])):
         pieces = {f"{side}{i:02}": text for i, text in enumerate(of)}
-        write(f"pieces/{side}/demo/0", pieces, origin)
+        write(f"texts/{side}/pieces/demo/0", pieces, origin)
         for writer, kept in ((WRITERS[0], list(pieces)[1:]), (WRITERS[1], list(pieces)[:-1])):
             answers = {name: f"{writer}: {pieces[name]}" for name in kept}
-            write(f"accepted/{side}/{writer}/demo/0", answers, "rewritten-real" if side == "real" else origin)
+            write(f"texts/{side}/{writer}/demo/0", answers, "rewritten-real" if side == "real" else origin)
     return workdir
 
 
-def run(monkeypatch, parts: dict[str, float], tokens=None, repeat=1) -> tuple[list[Note], dict]:
+def run(
+    monkeypatch, parts: dict[str, float], tokens=None, repeat=1, rephrasers=("a", "b")
+) -> tuple[list[Note], dict]:
     mixtures = {"m": {"parts": parts, "repeat": repeat}}
     settings = {
-        "grid": {"rephrasers": ["a", "b"], "prompts": ["plain"]},
+        "grid": {"rephrasers": list(rephrasers), "prompts": ["plain"]},
         "pretraining": {"mix": {"tokens": tokens, "seed": 1, "mixtures": mixtures}},
     }
     Path("params.yaml").write_text(yaml.safe_dump(settings))
-    arguments = (
-        "--mixture m --pieces pieces --accepted accepted --tokenizer base --metrics m.json --out out/m/demo/0"
-    )
+    arguments = "--mixture m --texts texts --tokenizer base --metrics m.json --out out/m/demo/0"
     monkeypatch.setattr(sys, "argv", ["mix", *arguments.split()])
     mix.main()
     return list(notes.read("out/m/demo/0")), json.loads(Path("m.json").read_text())
@@ -74,9 +74,18 @@ def test_all_parts_tell_of_the_pieces_that_every_writer_kept(project, monkeypatc
     one, _ = run(monkeypatch, {"rephrased/a/plain": 1})
     assert pieces(one) == Counter(COMMON)
     assert all(note.text.startswith("a/plain: ") for note in one)
+    # All prompts of a rephraser: here there is one.
+    assert [note.text for note in run(monkeypatch, {"rephrased/a": 1})[0]] == [note.text for note in one]
     unseen, _ = run(monkeypatch, {"unseen/b/plain": 1})
     assert pieces(unseen) == Counter({name.replace("real", "unseen") for name in COMMON})
     assert pieces(run(monkeypatch, {"public": 1})[0]) == pieces(unseen)
+
+
+def test_where_nobody_rewrites_all_pieces_take_part(project, monkeypatch):
+    real, _ = run(monkeypatch, {"real": 1}, rephrasers=[])
+    assert len(real) == 12
+    with pytest.raises(UserError, match=r"no part rephrased; .* there are real, public, shuffled"):
+        run(monkeypatch, {"rephrased": 1}, rephrasers=[])
 
 
 def test_several_writers_take_turns(project, monkeypatch):
@@ -141,6 +150,7 @@ def test_lineage_is_that_of_the_parts_read(project, monkeypatch):
             r"mixtures\.m: no part rephrased/c/plain; .* there are real, public, shuffled",
         ),
         ({"copies": 1}, None, r"no part copies"),
+        ({"rephrased/a/pla": 1}, None, r"no part rephrased/a/pla;"),
     ],
 )
 def test_a_mixture_that_cannot_be_made(project, monkeypatch, parts, tokens, message):

@@ -25,7 +25,12 @@ def project(workdir: Path) -> Path:
 
 
 def run(monkeypatch, elsewhere=("cases",)) -> tuple[pl.DataFrame, dict]:
-    rewriting = {"unseen": ["cases"], "elsewhere": list(elsewhere), "servers_permitted": False}
+    rewriting = {
+        "clinical_notes": True,
+        "unseen": ["cases"],
+        "elsewhere": list(elsewhere),
+        "servers_permitted": False,
+    }
     settings = {
         "pretraining": {"perplexity": {"context": 256}},
         "corpora": {"demo": {"rewriting": rewriting}},

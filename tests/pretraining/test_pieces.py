@@ -77,11 +77,18 @@ def project(workdir: Path) -> Path:
     return workdir
 
 
-def run(monkeypatch, unseen=("cases",), tokens=20) -> dict:
+def run(monkeypatch, unseen=("cases",), tokens=20, total=None) -> dict:
     settings = {
-        "pretraining": {"pieces": {"tokens": tokens}},
+        "pretraining": {"pieces": {"tokens": tokens, "total": total}},
         "corpora": {
-            "demo": {"rewriting": {"unseen": list(unseen), "elsewhere": [], "servers_permitted": False}}
+            "demo": {
+                "rewriting": {
+                    "clinical_notes": True,
+                    "unseen": list(unseen),
+                    "elsewhere": [],
+                    "servers_permitted": False,
+                }
+            }
         },
     }
     Path("params.yaml").write_text(yaml.safe_dump(settings))
@@ -106,6 +113,16 @@ def test_both_baselines_get_as_many_tokens(project, monkeypatch):
     assert {piece.group_id for piece in real} == {f"g{i}" for i in range(10)}
     assert lineage.read("real") == {Read("demo/0/train", "real", "content")}
     assert lineage.read("unseen") == {Read("cases", "public", "content")}
+
+
+def test_the_first_pieces_until_their_total_is_reached(project, monkeypatch):
+    run(monkeypatch)
+    every = list(notes.read("real"))
+    counts = run(monkeypatch, total=100)
+    kept = list(notes.read("real"))
+    assert kept == every[: len(kept)]
+    assert 100 <= counts["real"]["tokens"] < 120
+    assert counts["real"]["tokens"] <= counts["unseen"]["tokens"] < counts["real"]["tokens"] + 20
 
 
 def test_whole_notes(project, monkeypatch):

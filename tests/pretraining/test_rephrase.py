@@ -58,7 +58,14 @@ def run(monkeypatch, prompt="plain", prompts=PROMPTS, **changes) -> list[Note]:
     settings = {
         "pretraining": {"rephrase": {"prompts": prompts, "sampling": SAMPLING | changes}},
         "corpora": {
-            "demo": {"rewriting": {"unseen": ["cases"], "elsewhere": [], "servers_permitted": False}}
+            "demo": {
+                "rewriting": {
+                    "clinical_notes": True,
+                    "unseen": ["cases"],
+                    "elsewhere": [],
+                    "servers_permitted": False,
+                }
+            }
         },
     }
     Path("params.yaml").write_text(yaml.safe_dump(settings))

@@ -41,6 +41,18 @@ def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
     assert tables.filled(filled) == filled
 
 
+def test_the_second_branch_has_a_block_of_its_own(workdir):
+    folder = Path("results/small/metrics/pretraining/compare/c")
+    folder.mkdir(parents=True)
+    (folder / "table.md").write_text("| row |\n")
+    write_json("results/small/study.json", RECORD)
+    filled = tables.filled("<!-- rewriting small -->\nold\n<!-- /rewriting -->")
+    assert filled.splitlines()[:4] == ["<!-- rewriting small -->", "", "| row |", ""]
+    assert "at commit 0123456789" in filled
+    assert filled.endswith("<!-- /rewriting -->")
+    assert "Not recorded yet" in tables.filled("<!-- study small -->\n<!-- /study -->")
+
+
 def test_pages_show_what_results_record():
     for page in tables.pages():
         text = page.read_text(encoding="utf-8")

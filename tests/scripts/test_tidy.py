@@ -18,6 +18,8 @@ def test_only_what_no_cell_owns_is_deleted(project, capsys):
         "data/raw/own.dvc",
         "data/public/.gitignore",
         "data/hub/somebodys-model/model.safetensors",
+        "data/public/somebodys/text.jsonl",
+        "data/tasks/somebodys/train.jsonl",
         "data/.vault/files/x",
         "data/ner/real/demo-es/0/1/notes.parquet",
         "metrics/ner/train/real/demo-es/0/1.json",

@@ -39,7 +39,7 @@ def run(monkeypatch, base, train="train", select="select", **changes):
         return out, json.load(file)
 
 
-@pytest.mark.parametrize("kind", sorted(tiny.DECODERS))
+@pytest.mark.parametrize("kind", ["bloom", "gpt2", "llama"])
 def test_lora_adapts_any_class_and_merges_into_the_base(project, monkeypatch, kind):
     base = tiny.decoder(project / "base", kind)
     before = models.hashes(base)

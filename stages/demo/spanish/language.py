@@ -1,7 +1,7 @@
 """Spanish as a language of the demo."""
 
 from stages.demo.language import Language
-from stages.demo.spanish import note_templates, public_templates, words
+from stages.demo.spanish import note_templates, public_templates, rewriting, words
 
 SPANISH = Language(
     locale="es_ES",
@@ -27,6 +27,7 @@ SPANISH = Language(
     values=words.VALUES,
     domains=words.DOMAINS,
     abbreviations=words.ABBREVIATIONS,
+    rewrites=rewriting.REWRITES,
     lexicon=note_templates.LEXICON,
     notes=note_templates.NOTES,
     public_lexicon=public_templates.LEXICON,
