@@ -6,16 +6,18 @@ from stages.shared import params
 from stages.shared.errors import UserError, run
 from stages.shared.grid import Grid
 
-TABLE = Path("metrics/ner/compare/table.md")
-REWRITTEN = Path("metrics/pretraining/compare")
+METRICS = Path("metrics")
 
 
 def main() -> None:
     """Print the tables of both branches and the way to MLflow."""
-    if not TABLE.is_file():
-        raise UserError(f"{TABLE}: not there yet; run `make repro`")
-    rewritten = params.load(Grid, "grid").rewritten
-    for table in (TABLE, *(REWRITTEN / corpus / "table.md" for corpus in rewritten)):
+    grid = params.load(Grid, "grid")
+    for table in (
+        *(METRICS / "ner" / "compare" / corpus / "table.md" for corpus in grid.synthesized),
+        *(METRICS / "pretraining" / "compare" / corpus / "table.md" for corpus in grid.rewritten),
+    ):
+        if not table.is_file():
+            raise UserError(f"{table}: not there yet; run `make repro`")
         print(table.read_text(encoding="utf-8"))
     print("Every run, with learning curves and scores per label: make ui")
 

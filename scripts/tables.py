@@ -34,12 +34,9 @@ def filled(text: str) -> str:
 def table(kind: str, study: str) -> str:
     """A study's comparison of one branch, and from which commit, machine and time it comes."""
     folder = RESULTS / study
-    metrics = folder / "metrics"
-    comparisons = {
-        "study": [metrics / "ner" / "compare" / "table.md"],
-        "rewriting": sorted(metrics.glob("pretraining/compare/*/table.md")),
-    }[kind]
-    if not comparisons or not comparisons[0].is_file():
+    branch = {"study": "ner", "rewriting": "pretraining"}[kind]
+    comparisons = sorted((folder / "metrics" / branch / "compare").rglob("table.md"))
+    if not comparisons:
         return f"\nNot recorded yet: `make study PROFILE={study}`.\n\n"
     record = read_json(folder / "study.json")
     machine = record["machine"]

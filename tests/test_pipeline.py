@@ -448,6 +448,18 @@ def test_a_new_seed_runs_only_its_own_cells(project):
     assert names(cells) == {*SHARES, *PRETRAIN}
 
 
+@pytest.mark.slow
+def test_a_corpus_without_tags_runs_the_second_branch_alone(tmp_path):
+    folder = graph.stub(fewer(graph.clone(tmp_path)))
+    alone = {"grid": {"synthesized": [], "rephrasers": [], "mixtures": ["real"], "tasks": []}}
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(merged(settings, alone)))
+    ran = graph.ran(graph.run(folder, "dvc", "repro").stdout)
+    first = {"corpora_share", "synthesis_adapt", "ner_train", "ner_compare"}
+    assert not ran & first
+    assert ran >= {"pretraining_pieces", "pretraining_mix", *SCORE} - {"pretraining_probe"}
+
+
 @contextmanager
 def edited(folder: Path, *chosen: str) -> Iterator[None]:
     """One key of each chosen section is changed inside the block."""

@@ -37,6 +37,7 @@ OVERLAY = {
     "grid": {
         "demos": ["demo-es"],
         "corpora": [CORPUS],
+        "synthesized": [CORPUS],
         "folds": [0],
         "seeds": [1],
         "arms": ["real", "annotator", "synthetic", "mixed"],

@@ -86,15 +86,9 @@ _BLIND = {
 COLOURS = {"real": "#0072B2", "annotator": "#56B4E9", "synthetic": "#D55E00", "mixed": "#009E73"}
 
 
-def cells(grid: Grid) -> list[Cell]:
-    """All cells of the grid, in the order of the table."""
-    return [
-        Cell(corpus, arm, fold, seed)
-        for corpus in grid.corpora
-        for arm in grid.arms
-        for seed in grid.seeds
-        for fold in grid.folds
-    ]
+def cells(grid: Grid, corpus: str) -> list[Cell]:
+    """All cells of a corpus, in the order of the table."""
+    return [Cell(corpus, arm, fold, seed) for arm in grid.arms for seed in grid.seeds for fold in grid.folds]
 
 
 def require(sources: Sources, wanted: Iterable[Cell]) -> None:
@@ -266,6 +260,7 @@ def log(cell: Cell, trained: Mapping[str, Any], evaluated: Mapping[str, Any], re
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", required=True, help="name of the corpus in params.yaml")
     parser.add_argument("--train", required=True, help="folder of the metrics of ner_train")
     parser.add_argument("--evaluate", required=True, help="folder of the metrics of ner_evaluate")
     parser.add_argument("--predictions", required=True, help="folder of the note tables with predicted spans")
@@ -281,7 +276,7 @@ def main() -> None:
         raise UserError(
             f"params.yaml: ner.compare.reference is {settings.reference}, which is not among grid.arms"
         )
-    wanted = cells(grid)
+    wanted = cells(grid, args.corpus)
     require(sources, wanted)
 
     trained, evaluated = (
@@ -300,7 +295,9 @@ def main() -> None:
     # MLflow lists the newest run first: the last logged is the first row.
     for cell in reversed(wanted):
         log(cell, trained[cell], evaluated[cell], Path(args.out) / "table.md")
-    describe("ner/compare", f"# {QUESTION}\n\n{report}")
+    tables = [Path(args.out).parent / corpus / "table.md" for corpus in grid.synthesized]
+    reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
+    describe("ner/compare", "\n".join([f"# {QUESTION}\n", *reports]))
     say(report)
 
 

@@ -113,7 +113,9 @@ def main() -> None:
             frame.fill_nan(None).write_csv(out / f"{name}.csv", float_precision=6)
         write_json(out / "summary.json", summary(predicted, downstream, found))
         (out / "table.md").write_text(report, encoding="utf-8")
-    describe("pretraining/compare", f"# {QUESTION}\n\n{report}")
+    tables = [Path(args.out).parent / corpus / "table.md" for corpus in grid.rewritten]
+    reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
+    describe("pretraining/compare", "\n".join([f"# {QUESTION}\n", *reports]))
     # MLflow lists the newest run first: the last logged is the first row.
     for mixture in reversed(grid.mixtures):
         log(args.corpus, mixture, predicted, downstream, trained, Path(args.out) / "table.md")

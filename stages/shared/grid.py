@@ -12,6 +12,7 @@ class Grid(params.Section):
 
     demos: list[str]
     corpora: list[str] = Field(min_length=1)
+    synthesized: list[str]
     folds: list[int] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
     arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)

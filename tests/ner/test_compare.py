@@ -25,7 +25,14 @@ SPANS = (Span(0, 3, "NAME"), Span(6, 9, "NAME"), Span(13, 17, "CITY"), Span(21, 
 def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     bootstrap = {"samples": 100, "seed": 1}
     section = {"reference": "real", "blind": True, "bootstrap": bootstrap} | changes
-    grid = {"demos": [], "corpora": ["demo"], "folds": list(folds), "seeds": list(seeds), "arms": ARMS}
+    grid = {
+        "demos": [],
+        "corpora": ["demo"],
+        "synthesized": ["demo"],
+        "folds": list(folds),
+        "seeds": list(seeds),
+        "arms": ARMS,
+    }
     grid |= {"rewritten": [], "sources": [], "rephrasers": [], "prompts": [], "mixtures": [], "tasks": []}
     return {"grid": grid, "ner": {"compare": section}}
 
@@ -60,7 +67,7 @@ def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for seed in (1, 2):
                 fill(arm, fold, seed)
     Path("params.yaml").write_text(yaml.safe_dump(settings()))
-    folders = "--train train --evaluate evaluate --predictions predictions --split split --out out"
+    folders = "--corpus demo --train train --evaluate evaluate --predictions predictions --split split --out out/demo"
     monkeypatch.setattr(sys, "argv", ["compare", *folders.split()])
     return workdir
 
@@ -68,13 +75,13 @@ def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_files(project, capsys):
     compare.main()
     names = {"arms.csv", "labels.csv", "curves.csv", "summary.json", "table.md"}
-    assert {path.name for path in Path("out").iterdir()} == names
-    assert Path("out/table.md").read_text() in capsys.readouterr().out
+    assert {path.name for path in Path("out/demo").iterdir()} == names
+    assert Path("out/demo/table.md").read_text() in capsys.readouterr().out
 
 
 def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
     compare.main()
-    arms = pl.read_csv("out/arms.csv")
+    arms = pl.read_csv("out/demo/arms.csv")
     assert arms["arm"].to_list() == ARMS
     recalls = dict(zip(arms["arm"], arms["strict_recall"], strict=True))
     assert recalls == {"real": 1, "annotator": 0.75, "synthetic": 0.375, "mixed": 1}
@@ -93,14 +100,14 @@ def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
 
 def test_labels_and_curves(project):
     compare.main()
-    labels = pl.read_csv("out/labels.csv")
+    labels = pl.read_csv("out/demo/labels.csv")
     assert labels.columns == ["corpus", "label", "arm", "strict_f1", "gold"]
     by_arm = labels.filter(label="DATE").select("arm", "strict_f1", "gold").rows()
     assert by_arm == [("real", 1, 6), ("annotator", 0, 6), ("synthetic", 0, 6), ("mixed", 1, 6)]
     assert labels.filter(label="NAME", arm="synthetic")["strict_f1"].to_list() == [
         pytest.approx(5 / 6, abs=1e-6)
     ]
-    curves = pl.read_csv("out/curves.csv")
+    curves = pl.read_csv("out/demo/curves.csv")
     assert curves.columns == ["corpus", "arm", "fold", "seed", "step", "train_loss", "select_f1"]
     assert len(curves) == 4 * 2 * 2 * 2
     last = curves.filter(arm="mixed", fold=1, seed=2, step=20)
@@ -109,7 +116,7 @@ def test_labels_and_curves(project):
 
 def test_summary(project):
     compare.main()
-    assert read_json("out/summary.json") == {
+    assert read_json("out/demo/summary.json") == {
         "demo": {
             "real_strict_f1": 1,
             "annotator_strict_f1": 0.857143,
@@ -126,7 +133,7 @@ def test_summary(project):
 
 def test_table(project):
     compare.main()
-    head, rule, *rows = Path("out/table.md").read_text().splitlines()
+    head, rule, *rows = Path("out/demo/table.md").read_text().splitlines()
     assert [cell.strip() for cell in head.strip("|").split("|")] == [
         "corpus",
         "trained on",
@@ -163,14 +170,14 @@ def test_table(project):
 def test_the_table_says_whether_settings_were_chosen_blind(project, blind, said):
     Path("params.yaml").write_text(yaml.safe_dump(settings(blind=blind)))
     compare.main()
-    assert said in Path("out/table.md").read_text().splitlines()[-1]
+    assert said in Path("out/demo/table.md").read_text().splitlines()[-1]
 
 
 def test_equal_input_gives_equal_bytes(project):
     compare.main()
-    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    before = {path.name: path.read_bytes() for path in Path("out/demo").iterdir()}
     compare.main()
-    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+    assert {path.name: path.read_bytes() for path in Path("out/demo").iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -188,18 +195,18 @@ def test_a_missing_cell_is_named(project, path):
     first, remedy = str(caught.value).splitlines()
     assert first == f"demo synthetic fold 1 seed 2: no {path}"
     assert "dvc repro" in remedy
-    assert not Path("out").exists()
+    assert not Path("out/demo").exists()
 
 
 def test_cells_outside_the_grid_are_not_read(project):
     """DVC leaves the outputs of a removed cell behind."""
     compare.main()
-    before = Path("out/arms.csv").read_bytes()
+    before = Path("out/demo/arms.csv").read_bytes()
     for folder in ("train", "evaluate"):
         write_json(f"{folder}/real/demo/0/3.json", {"left": "behind"})
         write_json(f"{folder}/real/other/0/1.json", {"left": "behind"})
     compare.main()
-    assert Path("out/arms.csv").read_bytes() == before
+    assert Path("out/demo/arms.csv").read_bytes() == before
 
 
 def test_a_reference_that_is_no_arm_is_refused(project):
@@ -245,15 +252,17 @@ def test_arms_are_those_that_dvc_trains():
 
 
 def test_plots_read_columns_that_the_files_have(project):
-    """Of dvc.yaml and of the templates it names."""
     compare.main()
-    drawn = set()
-    for figure in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]:
-        [entry] = figure.values()
-        [(path, column)] = entry["y"].items()
-        template = read_json(ROOT / entry["template"])
-        fields = set(re.findall(r"'field': '(\w+)'", str(template))) | {column, entry["x"]}
-        columns = set(pl.read_csv(path.replace("metrics/ner/compare", "out")).columns)
-        assert fields - {"rev"} <= columns, path
-        drawn.add(Path(path).name)
-    assert drawn == {"arms.csv", "labels.csv", "curves.csv"}
+    assert drawn("ner_compare", Path("out/demo")) == {"arms.csv", "labels.csv", "curves.csv"}
+
+
+def drawn(stage: str, folder: Path) -> set[str]:
+    """The files that a stage's plots draw; every field that dvc.yaml or a template names is a column of the file."""
+    found = set()
+    for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["plots"]:
+        [(path, figure)] = entry.items()
+        template = read_json(ROOT / figure["template"])
+        fields = set(re.findall(r"'field': '(\w+)'", str(template))) | {figure["x"], figure["y"]}
+        assert fields - {"rev"} <= set(pl.read_csv(folder / Path(path).name).columns), path
+        found.add(Path(path).name)
+    return found

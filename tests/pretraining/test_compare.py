@@ -16,6 +16,7 @@ from stages.shared.lineage import Read
 from stages.shared.notes import Note, Span
 from stages.shared.outputs import read_json
 from stages.shared.scoring import Bootstrap, Estimate
+from tests.ner.test_compare import drawn
 
 ROLES = {"real": "real", "rephrased": "rephrased", "unseen": "unseen", "additive": "both", "matched": "twice",
          "shuffled": "shuffled"}  # fmt: skip
@@ -57,7 +58,7 @@ class Project:
         lineage.write(accepted, self.rephraser)
         settings = {
             "grid": {
-                "demos": [], "corpora": ["c"], "arms": ["real"], "rewritten": ["c"],
+                "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"], "rewritten": ["c"],
                 "folds": [0], "seeds": self.seeds, "sources": ["real"], "rephrasers": ["llama"],
                 "prompts": ["plain"], "mixtures": self.mixtures, "tasks": self.tasks,
             },
@@ -102,10 +103,10 @@ class Project:
             write(f"pretrain/{kind}/{mixture}/{cell}.json", trained)
 
     def run(self, monkeypatch) -> dict:
-        arguments = "--corpus c --data data --mix mix --pretrain pretrain --out out"
+        arguments = "--corpus c --data data --mix mix --pretrain pretrain --out c"
         monkeypatch.setattr(sys, "argv", ["compare", *arguments.split()])
         compare.main()
-        return read_json("out/summary.json")
+        return read_json("c/summary.json")
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_every_claim_held(project, monkeypatch, capsys):
 def test_numbers_against_a_plain_calculation(project, monkeypatch):
     project.make()
     project.run(monkeypatch)
-    rows = {row["mixture"]: row for row in pl.read_csv("out/perplexity.csv").iter_rows(named=True)}
+    rows = {row["mixture"]: row for row in pl.read_csv("c/perplexity.csv").iter_rows(named=True)}
     assert list(rows) == list(NATS)
 
     def losses(mixture: str, seed: int) -> pl.DataFrame:
@@ -169,7 +170,7 @@ def test_numbers_against_a_plain_calculation(project, monkeypatch):
         compare.read_losses(Path("data/losses"), "real", "c", grid(seeds=[1]))["test"], BOOTSTRAP
     )
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-9)
-    scores = {row["mixture"]: row for row in pl.read_csv("out/downstream.csv").iter_rows(named=True)}
+    scores = {row["mixture"]: row for row in pl.read_csv("c/downstream.csv").iter_rows(named=True)}
     assert {name: round(row["score"] * 40) for name, row in scores.items()} == RIGHT
     assert scores["both"]["difference"] == pytest.approx(16 / 40, abs=1e-6)
 
@@ -177,7 +178,8 @@ def test_numbers_against_a_plain_calculation(project, monkeypatch):
 def grid(**changes) -> Grid:
     return Grid.model_validate(
         {"folds": [0], "seeds": [1], "sources": [], "rephrasers": [], "prompts": [], "mixtures": ["real"],
-         "tasks": [], "demos": [], "corpora": ["c"], "arms": ["real"], "rewritten": ["c"]} | changes
+         "tasks": [], "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"],
+         "rewritten": ["c"]} | changes
     )  # fmt: skip
 
 
@@ -228,7 +230,7 @@ def test_without_a_task_there_is_half_a_table(project, monkeypatch):
     project.tasks = []
     project.make()
     assert set(project.run(monkeypatch)["claims"]) == set(CLAIMS[:3])
-    assert "No downstream task" in Path("out/table.md").read_text()
+    assert "No downstream task" in Path("c/table.md").read_text()
 
 
 def test_the_reference_must_be_in_the_grid(project, monkeypatch):
@@ -245,6 +247,12 @@ def test_models_scored_on_other_texts_are_not_compared():
         compare.difference([one], [other], BOOTSTRAP)
 
 
+def test_plots_read_columns_that_the_files_have(project, monkeypatch):
+    project.make()
+    project.run(monkeypatch)
+    assert drawn("pretraining_compare", Path("c")) == {"perplexity.csv", "downstream.csv", "curves.csv"}
+
+
 def test_one_mlflow_run_per_mixture(project, store, monkeypatch):
     from mlflow import MlflowClient
 
@@ -257,7 +265,7 @@ def test_one_mlflow_run_per_mixture(project, store, monkeypatch):
     assert [run.info.run_name for run in runs] == [f"c {mixture}" for mixture in NATS]
     assert runs[0].data.metrics["2 downstream/classes"] == 0.5
     assert {"1 bits per byte/test", "3 validation loss/decoder"} <= set(runs[0].data.metrics)
-    assert "what does pretraining" in experiment.tags["mlflow.note.content"].lower()
+    assert "| test | real |" in experiment.tags["mlflow.note.content"]
 
 
 def test_verdicts_need_the_whole_interval():

@@ -8,7 +8,7 @@ from stages.shared.errors import UserError
 from tests import graph
 
 PROFILE = {
-    "grid": {"demos": [], "corpora": ["own"]},
+    "grid": {"demos": [], "corpora": ["own"], "synthesized": ["own"]},
     "corpora": {
         "own": {"raw": {"format": "text"}, "encoder": {"source": "hub"}, "decoder": {"source": "hub"}}
     },

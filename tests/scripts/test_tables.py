@@ -11,7 +11,7 @@ RECORD = {
 
 
 def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
-    folder = Path("results/small/metrics/ner/compare")
+    folder = Path("results/small/metrics/ner/compare/own")
     folder.mkdir(parents=True)
     (folder / "table.md").write_text("| arm |\n|---|\n| real |\n")
     write_json("results/small/study.json", RECORD)

@@ -23,7 +23,7 @@ def test_only_what_no_cell_owns_is_deleted(project, capsys):
         "data/.vault/files/x",
         "data/ner/real/demo-es/0/1/notes.parquet",
         "metrics/ner/train/real/demo-es/0/1.json",
-        "metrics/ner/compare/arms.csv",
+        "metrics/ner/compare/demo-es/arms.csv",
     ]
     orphans = [
         "data/ner/real/demo-es/0/2/notes.parquet",
