@@ -1,8 +1,4 @@
-"""Invented people and places. Each part of a corpus (train, test, public text) has its own name lists.
-
-But public text has the words of the training part's names too: what goes to general text models holds the common
-names of a language, those of the notes that are adapted to among them. The test part's are met nowhere else.
-"""
+"""Invented people and places. Each part of a corpus (train, test, public text) has its own name lists."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -13,8 +9,6 @@ from stages.demo.language import Language
 
 # Share of every name list that a part gets.
 SHARES = {"train": 0.5, "test": 0.2, "public": 0.3}
-# Whose names a part knows beside its own.
-_KNOWN = {"public": "train"}
 # How much more often a name that is also a word or a town is met than another one.
 _WORD_NAMES = 4
 # Draws from each of Faker's name lists: enough to meet most of their 500 to 1000 names once.
@@ -23,7 +17,7 @@ _DRAWS = 1500
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The names one part may use."""
+    """The names one part may use; no word of a person's name is in two parts."""
 
     male: tuple[str, ...]
     female: tuple[str, ...]
@@ -87,12 +81,14 @@ def lists(language: Language, seed: int) -> dict[str, Lists]:
     streets = _share_out(language.street_names, Random(f"{seed}/streets"))
     hospitals = _share_out(language.hospital_names, Random(f"{seed}/hospitals"))
 
-    def of(part: str, names: Iterable[str], parts: dict[str, str], known: str = "") -> tuple[str, ...]:
-        return tuple(name for name in names if parts[folded(name)] in (part, known))
+    def of(part: str, names: Iterable[str], parts: dict[str, str]) -> tuple[str, ...]:
+        return tuple(name for name in names if parts[folded(name)] == part)
 
     return {
         part: Lists(
-            *(of(part, found, people, _KNOWN.get(part, "")) for found in (male, female, last)),
+            of(part, male, people),
+            of(part, female, people),
+            of(part, last, people),
             of(part, language.street_names, streets),
             of(part, language.hospital_names, hospitals),
         )

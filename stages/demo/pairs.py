@@ -1,7 +1,7 @@
 """Invented texts and how a prompt would have them rewritten: what the demo's rephraser learns from.
 
-DVC stage demo_pairs. Rewritings follow rules of the language, prompt by prompt; their people have the
-names of the public text.
+DVC stage demo_pairs. Rewritings follow rules of the language, prompt by prompt; their people have names of the
+public part.
 """
 
 import argparse
