@@ -217,7 +217,7 @@ def perplexity_rows(
                     "perplexity": _mean(
                         [math.exp(of.nats.sum() / size) for of, size in zip(parts[part], tokens, strict=True)]
                     ),
-                    "source_tokens": _mean([source_tokens(content) for content in mixed[mixture]]),
+                    "source_pieces": _mean([source_pieces(content) for content in mixed[mixture]]),
                     "unique_tokens": _mean([content["tokens"] for content in mixed[mixture]]),
                     "tokens_trained": _mean([content["tokens_trained"] for content in runs]),
                     "passes": _mean([content["passes"] for content in runs]),
@@ -227,7 +227,7 @@ def perplexity_rows(
     return pl.DataFrame(rows)
 
 
-def source_tokens(content: Mapping[str, Any]) -> int:
+def source_pieces(content: Mapping[str, Any]) -> int:
     """Pieces of notes or public texts that a mixture tells of, each counted once."""
     return max(part["source_pieces"] for part in content["parts"].values())
 
@@ -398,7 +398,7 @@ def table(
             f"**{row['bits_per_byte']:.3f}** ({row['low']:.3f}–{row['high']:.3f})",
             _minus(row, row["mixture"] == reference),
             f"{row['perplexity']:.1f}",
-            *(f"{row[name]:,.0f}" for name in ("source_tokens", "unique_tokens", "tokens_trained")),
+            *(f"{row[name]:,.0f}" for name in ("source_pieces", "unique_tokens", "tokens_trained")),
             f"{row['passes']:.1f}",
         ]
         for row in predicted.iter_rows(named=True)

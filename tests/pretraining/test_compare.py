@@ -153,7 +153,7 @@ def test_numbers_against_a_plain_calculation(project, monkeypatch):
         assert row["difference"] == pytest.approx((NATS[mixture] - 1.0) / math.log(2), abs=1e-6)
         # Every text costs every model equally more: nothing of a difference is chance.
         assert row["difference_high"] - row["difference_low"] < 1e-5
-        assert (row["source_tokens"], row["unique_tokens"], row["tokens_trained"], row["passes"]) == (
+        assert (row["source_pieces"], row["unique_tokens"], row["tokens_trained"], row["passes"]) == (
             5,
             1400,
             2800,
