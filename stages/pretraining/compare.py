@@ -24,6 +24,8 @@ from stages.shared.scoring import Bootstrap, Counts, Estimate
 from stages.shared.tracking import describe, track
 
 QUESTION = "What does pretraining on rewritten notes buy? Every model is scored on the same real notes"
+# Colours that colour-blind people tell apart (Okabe and Ito), by the row's place.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 # Who trained a rephraser elsewhere: what a claim about LLMs needs.
 _NAMED = ("hub:", "folder:", "server:")
 
@@ -117,8 +119,9 @@ def main() -> None:
     reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
     describe("pretraining/compare", "\n".join([f"# {QUESTION}\n", *reports]))
     # MLflow lists the newest run first: the last logged is the first row.
-    for mixture in reversed(grid.mixtures):
-        log(args.corpus, mixture, predicted, downstream, trained, Path(args.out) / "table.md")
+    for place, mixture in reversed(list(enumerate(grid.mixtures))):
+        colour = _COLOURS[place % len(_COLOURS)]
+        log(args.corpus, mixture, colour, predicted, downstream, trained, Path(args.out) / "table.md")
     say(report)
 
 
@@ -474,6 +477,7 @@ def table(
 def log(
     corpus: str,
     mixture: str,
+    colour: str,
     predicted: pl.DataFrame,
     downstream: pl.DataFrame,
     trained: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]],
@@ -481,7 +485,7 @@ def log(
 ) -> None:
     """One MLflow run per mixture: bits per byte, downstream scores, the curves of the first replicate."""
     axes = {"corpus": corpus, "mixture": mixture}
-    tags = axes | {"mlflow.note.content": report.read_text(encoding="utf-8")}
+    tags = axes | {"mlflow.note.content": report.read_text(encoding="utf-8"), "mlflow.runColor": colour}
     with track("pretraining/compare", f"{corpus} {mixture}", axes, tags, replace=True) as run_:
         bits = {
             row["part"]: row["bits_per_byte"]

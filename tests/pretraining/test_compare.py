@@ -264,6 +264,7 @@ def test_one_mlflow_run_per_mixture(project, store, monkeypatch):
     runs = client.search_runs([experiment.experiment_id])
     assert [run.info.run_name for run in runs] == [f"c {mixture}" for mixture in NATS]
     assert runs[0].data.metrics["2 downstream/classes"] == 0.5
+    assert len({run.data.tags["mlflow.runColor"] for run in runs}) == len(NATS)
     assert {"1 bits per byte/test", "3 validation loss/decoder"} <= set(runs[0].data.metrics)
     assert "| test | real |" in experiment.tags["mlflow.note.content"]
 
