@@ -41,6 +41,7 @@ def train(folder: Path, **changes) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_it_follows_the_prompt_that_it_is_given(workdir):
     rng = random.Random(1)
     rows = []
@@ -79,6 +80,7 @@ def test_nothing_but_the_answer_is_learnt_from(workdir):
     assert (found["labels"][learnt] == found["input_ids"][learnt]).all()
 
 
+@pytest.mark.slow
 def test_lineage_has_vocabulary_and_pairs(workdir):
     rows = [{"prompt": "first", "text": "tos", "answer": "tos"}]
     out = train(write(rows), steps=1)

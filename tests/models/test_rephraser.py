@@ -47,6 +47,7 @@ def test_a_hub_rephraser_is_pinned_like_any_model(workdir, monkeypatch):
     assert not Path("placed").exists()
 
 
+@pytest.mark.slow
 def test_a_rephraser_trained_here_starts_with_a_base_models_tokenizer(workdir, monkeypatch):
     tiny.decoder(workdir / "base/c")
     (workdir / "pairs/p").mkdir(parents=True)

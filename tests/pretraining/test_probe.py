@@ -56,6 +56,7 @@ def run(monkeypatch, task: str, fold: int = 0) -> tuple[Path, dict]:
     return out, read_json("m.json")
 
 
+@pytest.mark.slow
 def test_a_tagging_task_is_learnt_and_scored(project, monkeypatch):
     out, metrics = run(monkeypatch, "names")
     assert metrics["score"] > 0.9
@@ -66,6 +67,7 @@ def test_a_tagging_task_is_learnt_and_scored(project, monkeypatch):
     assert not list(project.glob("data/.scratch/pretraining/probe/*"))
 
 
+@pytest.mark.slow
 def test_a_class_is_learnt_and_scored(project, monkeypatch):
     out, metrics = run(monkeypatch, "complaints")
     assert (metrics["score"], metrics["macro"], metrics["test"]) == (1.0, 1.0, 4)
@@ -76,6 +78,7 @@ def test_a_class_is_learnt_and_scored(project, monkeypatch):
         assert 0.5 < span.score <= 1
 
 
+@pytest.mark.slow
 def test_a_wrong_class_counts(project, monkeypatch):
     path = project / "tasks/complaints/test.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -84,6 +87,7 @@ def test_a_wrong_class_counts(project, monkeypatch):
     assert run(monkeypatch, "complaints")[1]["score"] == 0.75
 
 
+@pytest.mark.slow
 def test_what_was_learnt_from_and_scored_on_is_recorded(project, monkeypatch):
     out, _ = run(monkeypatch, "names")
     reads = lineage.read(out)
