@@ -69,12 +69,9 @@ def train(
     chats = [chat for chat in chats if len(chat["input_ids"]) <= positions]
     if not chats:
         raise UserError(f"{folders[0] / FILE}: no pair that fits into {positions} tokens")
-    draw = np.random.default_rng(settings.seed)
-    passes = -(-settings.steps * settings.batch // len(chats))
-    order = np.concatenate([draw.permutation(len(chats)) for _ in range(passes)])
     training.fit(
         model,
-        [chats[number] for number in order],
+        training.passes(chats, settings.steps * settings.batch, settings.seed),
         settings,
         settings.steps,
         settings.seed,

@@ -296,8 +296,7 @@ def main() -> None:
     for cell in reversed(wanted):
         log(cell, trained[cell], evaluated[cell], Path(args.out) / "table.md")
     tables = [Path(args.out).parent / corpus / "table.md" for corpus in grid.synthesized]
-    reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
-    describe("ner/compare", "\n".join([f"# {QUESTION}\n", *reports]))
+    describe("ner/compare", QUESTION, tables)
     say(report)
 
 

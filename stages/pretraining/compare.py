@@ -116,8 +116,7 @@ def main() -> None:
         write_json(out / "summary.json", summary(predicted, downstream, found))
         (out / "table.md").write_text(report, encoding="utf-8")
     tables = [Path(args.out).parent / corpus / "table.md" for corpus in grid.rewritten]
-    reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
-    describe("pretraining/compare", "\n".join([f"# {QUESTION}\n", *reports]))
+    describe("pretraining/compare", QUESTION, tables)
     # MLflow lists the newest run first: the last logged is the first row.
     for place, mixture in reversed(list(enumerate(grid.mixtures))):
         colour = _COLOURS[place % len(_COLOURS)]
@@ -309,8 +308,8 @@ def claims(
             return None
         return scoring.difference(scoring.strict_f1, of[one], of[other], bootstrap)
 
-    measured = lower(roles.real, roles.shuffled)
-    reach = {"bits per byte": measured is not None and measured.high < 0}
+    control = lower(roles.real, roles.shuffled)
+    measurable = control is not None and control.high < 0
     found = []
     designs = {"additive": roles.real, "compute-matched": roles.matched}
     bits = {"rewriting against unseen": (roles.rephrased, roles.unseen)}
@@ -319,15 +318,17 @@ def claims(
         minus = lower(one, other)
         holds = minus is not None and minus.high < 0
         statement = f"bits per byte of {one} below those of {other}"
-        found.append(Claim(name, statement, minus, verdict(minus, holds, reach["bits per byte"], doubtful)))
+        found.append(Claim(name, statement, minus, verdict(minus, holds, measurable, doubtful)))
     for task in scores:
         control = higher(task, roles.real, roles.shuffled)
+        measurable = control is not None and control.low > 0
         for design, other in designs.items():
             minus = higher(task, roles.additive, other)
             holds = minus is not None and minus.low > 0
-            above = control is not None and control.low > 0
             statement = f"score of {roles.additive} above that of {other}"
-            found.append(Claim(f"{task}, {design}", statement, minus, verdict(minus, holds, above, doubtful)))
+            found.append(
+                Claim(f"{task}, {design}", statement, minus, verdict(minus, holds, measurable, doubtful))
+            )
     return found
 
 

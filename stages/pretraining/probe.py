@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, RootModel
 
 from stages.ner import train as ner
@@ -142,12 +141,9 @@ def classify(
         for example, ids in zip(learnt, tokenised(learnt, tokenizer, settings.length), strict=True)
     ]
     steps = max(1, round(settings.epochs * len(examples) / settings.batch))
-    draw = np.random.default_rng(seed)
-    passes = -(-steps * settings.batch // len(examples))
-    order = np.concatenate([draw.permutation(len(examples)) for _ in range(passes)])
     training.fit(
         model,
-        [examples[number] for number in order],
+        training.passes(examples, steps * settings.batch, seed),
         settings,
         steps,
         seed,

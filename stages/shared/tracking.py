@@ -182,8 +182,10 @@ class _Open:
                 self._client.delete_run(earlier.info.run_id)
 
 
-def describe(experiment: str, text: str) -> None:
-    """Put a Markdown text, never note text, at the head of an experiment's page."""
+def describe(experiment: str, question: str, tables: Iterable[Path]) -> None:
+    """Put a question and the tables that answer it, those that are there, at the head of an experiment's page."""
+    reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
+    text = "\n".join([f"# {question}\n", *reports])
     if os.environ.get("DEIDSYNTH_TRACKING") != "off":
         client, experiment_id = _open(tracking_uri(), experiment)
         client.set_experiment_tag(experiment_id, "mlflow.note.content", text)

@@ -198,6 +198,15 @@ def _callbacks(
     return [Progress(), Patience(), Probe()]
 
 
+def passes(examples: Sequence[Any], total: int, seed: int) -> list[Any]:
+    """At least `total` examples: pass after pass over all of them, each in an order of its own."""
+    import numpy as np
+
+    draw = np.random.default_rng(seed)
+    orders = [draw.permutation(len(examples)) for _ in range(-(-total // len(examples)))]
+    return [examples[number] for order in orders for number in order]
+
+
 class Padded:
     """Examples of `input_ids` and `labels`, one per token, padded to the longest of them, with an attention mask."""
 

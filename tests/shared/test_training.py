@@ -136,3 +136,11 @@ def test_micro_batch_and_processes_that_cannot_be(monkeypatch):
 def test_too_few_examples_is_a_defect(base, data, tmp_path):
     with pytest.raises(ValueError, match="too few"):
         train(base, data, tmp_path / "t", tiny.Recorder(), steps=51)
+
+
+def test_every_pass_takes_every_example_once_in_an_order_of_its_own():
+    drawn = training.passes("abcde", 12, seed=1)
+    rounds = ["".join(drawn[start : start + 5]) for start in (0, 5, 10)]
+    assert [sorted(of) for of in rounds] == [list("abcde")] * 3
+    assert len(set(rounds)) > 1
+    assert training.passes("abcde", 12, seed=1) == drawn != training.passes("abcde", 12, seed=2)
