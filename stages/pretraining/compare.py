@@ -231,7 +231,7 @@ def perplexity_rows(
 
 def source_pieces(content: Mapping[str, Any]) -> int:
     """Pieces of notes or public texts that a mixture tells of, each counted once."""
-    return max(part["source_pieces"] for part in content["parts"].values())
+    return max((part["source_pieces"] for part in content["parts"].values()), default=0)
 
 
 def downstream_rows(

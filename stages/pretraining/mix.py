@@ -29,9 +29,12 @@ PIECES = "pieces"
 
 
 class Mixture(params.Section):
-    """One row of the comparison: tokens of each part, as multiples of `tokens`, and how often all is read."""
+    """One row of the comparison: tokens of each part, as multiples of `tokens`, and how often all is read.
 
-    parts: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    Without any part nothing is trained: the row is the base model as it is.
+    """
+
+    parts: dict[str, Annotated[float, Field(gt=0)]]
     repeat: float = Field(gt=0)
 
 
@@ -131,10 +134,13 @@ def accepted_by_all(side: Path, writers: list[str], cell: str) -> set[str]:
 
 
 def smallest(parts: dict[str, Part], common: dict[str, set[str]], seed: int, tokenizer: Any) -> int:
-    """Tokens of the part that has the fewest."""
+    """Tokens of the part that has the fewest; 0 without parts."""
     return min(
-        sum(length for _, length in counted(texts(part, common[part.side], seed), tokenizer))
-        for part in parts.values()
+        (
+            sum(length for _, length in counted(texts(part, common[part.side], seed), tokenizer))
+            for part in parts.values()
+        ),
+        default=0,
     )
 
 

@@ -21,6 +21,22 @@ from stages.shared.tracking import track
 Kind = Literal["decoder", "encoder"]
 
 
+# Metrics of a model that nothing is added to.
+_UNTRAINED: dict[str, Any] = {
+    "learning_rate": None,
+    "validation_loss": None,
+    "best_step": 0,
+    "curve": [],
+    "steps": 0,
+    "tokens_trained": 0,
+    "real_share": None,
+    "unique_tokens": 0,
+    "passes": 0.0,
+    "texts": 0,
+    "validation_texts": 0,
+}
+
+
 class Pretrain(training.Optimisation):
     """Section pretraining.pretrain; `learning_rate` is the first of those that are tried."""
 
@@ -64,6 +80,8 @@ def main() -> None:
     say(
         f"{cell}: {result['tokens_trained']} tokens at learning rate {result['learning_rate']:g}, validation loss "
         f"{result['validation_loss']:.3f}"
+        if result["steps"]
+        else f"{cell}: the base model as it is"
     )
 
 
@@ -80,9 +98,15 @@ def pretrain(
 ) -> dict[str, Any]:
     """Write the model with the lowest validation loss over the learning rates to `out`; return budget and curve.
 
-    The mixture is its own validation: a share of its groups, which nothing learns from.
+    The mixture is its own validation: a share of its groups, which nothing learns from. An empty mixture leaves the
+    base model as it is.
     """
     tokenizer = models.load_tokenizer(base)
+    if notes.count(mixture) == 0:
+        start(kind, base, "base", seed).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        lineage.write(out, lineage.read(base))
+        return _UNTRAINED
     learnt, held = divided(notes.read(mixture), settings.validation)
     tokens, checked = (packing.tokenise((note.text for note in side), tokenizer) for side in (learnt, held))
     steps = packing.steps(tokens, settings.context, settings.batch, settings.epochs * repeat)

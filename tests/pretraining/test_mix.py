@@ -120,6 +120,13 @@ def test_without_a_number_the_smallest_part_sets_it(project, monkeypatch):
     assert 0 <= tokens["rephrased"] - tokens["real"] < 60
 
 
+def test_a_mixture_without_parts_is_empty(project, monkeypatch):
+    made, counts = run(monkeypatch, {})
+    assert made == []
+    assert counts == {"parts": {}, "tokens": 0, "repeat": 1}
+    assert lineage.read("out/m/demo/0") == set()
+
+
 def test_shuffled_pieces_keep_their_words_only(project, monkeypatch):
     real = {note.provenance["piece"]: note.text for note in run(monkeypatch, {"real": 1})[0]}
     mixed, _ = run(monkeypatch, {"shuffled": 1})

@@ -116,6 +116,15 @@ def test_of_several_learning_rates_the_best_on_validation_is_kept(project, monke
     assert models.hashes(alone) == models.hashes(out)
 
 
+def test_an_empty_mixture_leaves_the_base_model_as_it_is(project, monkeypatch):
+    notes.write("mixture", [])
+    for kind in ("decoder", "encoder"):
+        out, metrics = run(monkeypatch, kind, start="scratch")
+        assert models.hashes(out)["model.safetensors"] == models.hashes(kind)["model.safetensors"]
+        assert metrics["steps"] == metrics["tokens_trained"] == 0
+        assert lineage.read(out) == lineage.read(kind)
+
+
 def test_scratch_draws_other_weights_for_other_seeds_and_no_base_weights(project, monkeypatch):
     def begun(how, seed):
         return pretrain.start("decoder", "decoder", how, seed).get_input_embeddings().weight
