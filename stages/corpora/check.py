@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from stages.corpora.prepare import load_params
+from stages.corpora.readers.base import Tagged
 from stages.shared import facts, gate, notes, params, tag_checks
 from stages.shared.errors import run
 from stages.shared.notes import Note
@@ -26,11 +28,16 @@ def tables(read: Callable[[], Iterable[Note]], checks: TagChecks) -> dict[str, p
     return {"notes": note_rows, "spans": spans, **tag_checks.derived(spans, read, checks)}
 
 
-def expectations(checks: TagChecks, present: Iterable[str]) -> dict[str, list["Expectation"]]:
-    """Suites by table; with an official split, leaks of groups or labels are warnings: nobody here can mend them."""
+def expectations(
+    checks: TagChecks, present: Iterable[str], tagged: bool = True
+) -> dict[str, list["Expectation"]]:
+    """Suites by table; with an official split, leaks of groups or labels are warnings: nobody here can mend them.
+
+    A corpus that declares no labels, `tagged` false, is one for the second branch.
+    """
     import great_expectations.expectations as gxe
 
-    suites = tag_checks.expectations(checks, present)
+    suites = tag_checks.expectations(checks, present, tagged=tagged)
     suites["notes"].append(
         gxe.ExpectColumnValuesToBeInSet(
             column="group_apart",
@@ -53,6 +60,7 @@ def expectations(checks: TagChecks, present: Iterable[str]) -> dict[str, list["E
 def main() -> None:
     """The stage."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", required=True, help="name of the corpus in params.yaml")
     parser.add_argument("--notes", required=True, help="folder of the gold note table")
     parser.add_argument(
         "--report", required=True, help="JSON file for people: every expectation and what it found"
@@ -63,8 +71,10 @@ def main() -> None:
     parser.add_argument("--docs", help="also write Great Expectations' data docs to this folder")
     arguments = parser.parse_args()
     checks = params.load(TagChecks, "corpora.check")
+    raw = load_params(arguments.corpus)
+    tagged = isinstance(raw, Tagged) and bool(raw.label_map())
     found = tables(lambda: notes.read(arguments.notes), checks)
-    suites = expectations(checks, found["labels"]["label"])
+    suites = expectations(checks, found["labels"]["label"], tagged)
     if arguments.docs:
         gate.write_docs(found, suites, arguments.docs)
     gate.judge(gate.validate(found, suites), arguments.report, arguments.passed)

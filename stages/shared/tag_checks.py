@@ -56,9 +56,12 @@ def derived(
 
 
 def expectations(
-    checks: TagChecks, present: Iterable[str], machine: bool = False
+    checks: TagChecks, present: Iterable[str], machine: bool = False, tagged: bool = True
 ) -> dict[str, list["Expectation"]]:
-    """Suites by table, for the labels `present`. The tags of a machine miss formats as a warning only."""
+    """Suites by table, for the labels `present`. The tags of a machine miss formats as a warning only.
+
+    With `tagged`, there must be a span.
+    """
     import great_expectations.expectations as gxe
     from great_expectations.expectations.row_conditions import Column
 
@@ -81,7 +84,10 @@ def expectations(
             gxe.ExpectColumnValuesToBeUnique(column="note_id", description="note ids are unique"),
         ],
         "spans": [
-            gxe.ExpectTableRowCountToBeBetween(min_value=1, description="at least one note is tagged"),
+            gxe.ExpectTableRowCountToBeBetween(
+                min_value=int(tagged),
+                description="at least one note is tagged" if tagged else "no tags are needed",
+            ),
             true("inside", "spans lie inside their notes"),
             true("apart", "spans do not overlap"),
             true("tight", "spans begin and end on something visible"),

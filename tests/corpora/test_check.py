@@ -1,6 +1,6 @@
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,14 +160,24 @@ MARKER = "Zzyxmarker"
 
 
 def _stage(
-    folder: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    folder: Path,
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    labels: Sequence[str] = ("NAME", "DATE"),
 ) -> tuple[int | str | None, str]:
     """Exit status and everything printed."""
-    (folder / "params.yaml").write_text(yaml.safe_dump({"corpora": {"check": SETTINGS}}))
+    raw = {
+        "format": "jsonl", "path": ".", "fields": {"id": "id", "text": "text"}, "labels": list(labels),
+    }  # fmt: skip
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump({"corpora": {"check": SETTINGS, "mine": {"raw": raw}}})
+    )
     shutil.rmtree(folder / "notes", ignore_errors=True)
     notes.write(folder / "notes", corpus)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", "check --notes notes --report m/r.json --passed m/p.passed".split())
+    arguments = "check --corpus mine --notes notes --report m/r.json --passed m/p.passed"
+    monkeypatch.setattr(sys, "argv", arguments.split())
     with pytest.raises(SystemExit) as left:
         run(check.main)
     printed = capsys.readouterr()
@@ -202,3 +212,15 @@ def test_untagged_notes_get_a_clear_message(
     code, printed = _stage(tmp_path, [replace(n, spans=()) for n in corpus()], monkeypatch, capsys)
     assert code == 1
     assert "at least one note is tagged (spans.rows): 0, expected >= 1" in printed
+
+
+def test_a_corpus_that_declares_no_labels_needs_no_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    untagged = [replace(n, spans=()) for n in corpus()]
+    assert _stage(tmp_path, untagged, monkeypatch, capsys, labels=())[0] == 0
+    assert (tmp_path / "m/p.passed").is_file()
+    # What else is wrong with its notes still counts.
+    code, printed = _stage(tmp_path, [*untagged, untagged[0]], monkeypatch, capsys, labels=())
+    assert code == 1
+    assert "note ids are unique" in printed
