@@ -1,7 +1,7 @@
 """Put pieces and their rewritings together into the corpora that language models are pretrained on.
 
 DVC stage pretraining_mix. Only pieces whose answers were accepted from every rephraser and prompt take part, so
-that all mixtures tell of the same notes (METHOD, section 2).
+that all mixtures tell of the same notes (METHOD, section 2); the part `all` alone has every piece of the notes.
 """
 
 import argparse
@@ -22,8 +22,6 @@ from stages.shared.notes import Note
 from stages.shared.outputs import building, write_json
 
 _WORD = re.compile(r"\S+")
-# Sides of the comparison: the notes, and the public texts that stand in for them.
-_SIDES = ("real", "unseen")
 # Where the pieces of a side lie, beside the folders of those who rewrote them.
 PIECES = "pieces"
 
@@ -55,7 +53,9 @@ class Part(NamedTuple):
 
     side: str
     folders: list[Path]
-    shuffled: bool
+    shuffled: bool = False
+    # Whether pieces take part whose answers were not accepted.
+    every: bool = False
 
 
 def main() -> None:
@@ -79,7 +79,8 @@ def main() -> None:
     mixture = settings.mixtures[args.mixture]
     cell = "/".join(Path(args.out).parts[-2:])
     parts = {name: resolve(name, args.mixture, writers, Path(args.texts), cell) for name in mixture.parts}
-    common = {side: accepted_by_all(Path(args.texts) / side, writers, cell) for side in _SIDES}
+    sides = {part.side for part in parts.values()}
+    common = {side: accepted_by_all(Path(args.texts) / side, writers, cell) for side in sides}
     tokenizer = models.load_tokenizer(args.tokenizer)
     wanted = settings.tokens or smallest(parts, common, settings.seed, tokenizer)
     counts: dict[str, dict[str, int]] = {}
@@ -100,15 +101,15 @@ def main() -> None:
 
 
 def resolve(name: str, mixture: str, writers: list[str], folder: Path, cell: str) -> Part:
-    """The tables of a part: real, public, shuffled; rephrased or unseen, by all, one rephraser, one prompt of it."""
-    if name in ("real", "shuffled"):
-        return Part("real", [folder / "real" / PIECES / cell], name == "shuffled")
+    """The tables of a part: real, all, public, shuffled; rephrased or unseen, by all, one rephraser, one prompt."""
+    if name in ("real", "shuffled", "all"):
+        return Part("real", [folder / "real" / PIECES / cell], name == "shuffled", name == "all")
     if name == "public":
-        return Part("unseen", [folder / "unseen" / PIECES / cell], False)
+        return Part("unseen", [folder / "unseen" / PIECES / cell])
     kind, _, writer = name.partition("/")
     chosen = [one for one in writers if f"{one}/".startswith(f"{writer}/" if writer else "")]
     if kind not in ("rephrased", "unseen") or not chosen:
-        known = ["real", "public", "shuffled"]
+        known = ["real", "all", "public", "shuffled"]
         known += [
             f"{kind}{writer}"
             for kind in ("rephrased", "unseen")
@@ -120,7 +121,7 @@ def resolve(name: str, mixture: str, writers: list[str], folder: Path, cell: str
             f"there are {', '.join(known)}"
         )
     side = "real" if kind == "rephrased" else "unseen"
-    return Part(side, [folder / side / writer / cell for writer in chosen], False)
+    return Part(side, [folder / side / writer / cell for writer in chosen])
 
 
 def accepted_by_all(side: Path, writers: list[str], cell: str) -> set[str]:
@@ -179,10 +180,10 @@ def mixed(
 def texts(part: Part, common: set[str], seed: int) -> Iterator[Note]:
     """The part's texts in an order drawn by piece; where several writers have one, they take turns."""
     tables = [
-        {note.note_id: note for note in notes.read(folder) if note.note_id in common}
+        {note.note_id: note for note in notes.read(folder) if part.every or note.note_id in common}
         for folder in part.folders
     ]
-    order = draws.order(dict.fromkeys(common, 1), "mix", seed)
+    order = draws.order(dict.fromkeys(tables[0], 1), "mix", seed)
     for turn in range(len(tables)):
         for place, name in enumerate(order):
             number = (place + turn) % len(tables)

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -81,10 +82,22 @@ def test_all_parts_tell_of_the_pieces_that_every_writer_kept(project, monkeypatc
     assert pieces(run(monkeypatch, {"public": 1})[0]) == pieces(unseen)
 
 
+def test_one_part_has_the_pieces_that_a_writer_failed_on_too(project, monkeypatch):
+    made, _ = run(monkeypatch, {"all": 1})
+    assert pieces(made) == Counter([f"real{i:02}" for i in range(12)])
+
+
+def test_a_side_that_no_part_is_of_need_not_be_there(project, monkeypatch):
+    shutil.rmtree("texts/unseen")
+    assert pieces(run(monkeypatch, {"real": 1, "rephrased": 1}, tokens=50)[0]) <= Counter(
+        dict.fromkeys(COMMON, 9)
+    )
+
+
 def test_where_nobody_rewrites_all_pieces_take_part(project, monkeypatch):
     real, _ = run(monkeypatch, {"real": 1}, rephrasers=[])
     assert len(real) == 12
-    with pytest.raises(UserError, match=r"no part rephrased; .* there are real, public, shuffled"):
+    with pytest.raises(UserError, match=r"no part rephrased; .* there are real, all, public, shuffled"):
         run(monkeypatch, {"rephrased": 1}, rephrasers=[])
 
 
@@ -154,7 +167,7 @@ def test_lineage_is_that_of_the_parts_read(project, monkeypatch):
         (
             {"rephrased/c/plain": 1},
             None,
-            r"mixtures\.m: no part rephrased/c/plain; .* there are real, public, shuffled",
+            r"mixtures\.m: no part rephrased/c/plain; .* there are real, all, public, shuffled",
         ),
         ({"copies": 1}, None, r"no part copies"),
         ({"rephrased/a/pla": 1}, None, r"no part rephrased/a/pla;"),
