@@ -449,6 +449,15 @@ def test_a_new_seed_runs_only_its_own_cells(project):
 
 
 @pytest.mark.slow
+def test_an_encoder_pretrained_here_can_be_what_ner_starts_from(project):
+    with edited(project):
+        settings = yaml.safe_load((project / "params.yaml").read_text())
+        settings["ner"]["start"] = "pretrained/encoder/real"
+        (project / "params.yaml").write_text(yaml.safe_dump(settings))
+        assert names(Changes(project).cells(f"data/models/pretrained/encoder/real/{CORPUS}")) == {"ner_train"}
+
+
+@pytest.mark.slow
 def test_a_corpus_without_tags_runs_the_second_branch_alone(tmp_path):
     folder = graph.stub(fewer(graph.clone(tmp_path)))
     alone = {"grid": {"synthesized": [], "rephrasers": [], "mixtures": ["real"], "tasks": []}}

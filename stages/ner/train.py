@@ -47,7 +47,9 @@ class Train(training.Optimisation):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", required=True, help="folder of the base encoder")
+    parser.add_argument(
+        "--base", required=True, help="folder of the base encoder, or of pretrained ones by fold and seed"
+    )
     parser.add_argument("--notes", required=True, help="note table to train on: an arm's share")
     parser.add_argument("--select", required=True, help="note table that the learning curve is watched on")
     parser.add_argument("--seed", required=True, type=int, help="seed of the new head, the order and dropout")
@@ -55,18 +57,19 @@ def main() -> None:
     parser.add_argument("--metrics", required=True, help="JSON file to write: budget and learning curve")
     args = parser.parse_args()
     settings = params.load(Train, "ner.train")
-    models.resolve(args.base)
+    arm, corpus, fold, seed = Path(args.out).parts[-4:]
+    base = models.of_cell(args.base, fold, seed)
+    models.resolve(base)
     if not notes.count(args.notes):
         raise UserError(f"{args.notes}: no notes to train on; give its share more in params.yaml")
-    arm, corpus, fold, seed = Path(args.out).parts[-4:]
-    key = fingerprint(settings, args.seed, inputs=[args.base, args.notes, args.select])
+    key = fingerprint(settings, args.seed, inputs=[base, args.notes, args.select])
     axes = {"corpus": corpus, "arm": arm, "fold": fold, "seed": seed}
     with (
         scratch("ner/train", key) as checkpoints,
         track("ner/train", f"{corpus} {arm} fold {fold} seed {seed}", settings, axes) as run_,
         building(args.out) as out,
     ):
-        result = train(args.base, args.notes, args.select, settings, args.seed, checkpoints, out, run_)
+        result = train(base, args.notes, args.select, settings, args.seed, checkpoints, out, run_)
         write_json(args.metrics, result)
     last = result["curve"][-1]["select_f1"]
     say(

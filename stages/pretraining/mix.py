@@ -81,7 +81,7 @@ def main() -> None:
     parts = {name: resolve(name, args.mixture, writers, Path(args.texts), cell) for name in mixture.parts}
     sides = {part.side for part in parts.values()}
     common = {side: accepted_by_all(Path(args.texts) / side, writers, cell) for side in sides}
-    tokenizer = models.load_tokenizer(args.tokenizer)
+    tokenizer = models.load_counter(args.tokenizer)
     wanted = settings.tokens or smallest(parts, common, settings.seed, tokenizer)
     counts: dict[str, dict[str, int]] = {}
     with building(args.out) as out:
@@ -203,9 +203,7 @@ def shuffled(note: Note, seed: int) -> str:
 def counted(of: Iterator[Note], tokenizer: Any) -> Iterator[tuple[Note, int]]:
     """Each text with its number of tokens."""
     for chunk in notes.batched(of, notes.CHUNK):
-        encoded = tokenizer([note.text for note in chunk], add_special_tokens=False, verbose=False)[
-            "input_ids"
-        ]
+        encoded = tokenizer.encode_batch_fast([note.text for note in chunk], add_special_tokens=False)
         yield from zip(chunk, map(len, encoded), strict=True)
 
 

@@ -41,7 +41,7 @@ def main() -> None:
     settings = params.load(Pieces, "pretraining.pieces")
     named = params.load(Rewriting, f"corpora.{args.corpus}.rewriting")
     folders = public.folders(args.public, named.unseen)
-    tokenizer = models.load_tokenizer(args.tokenizer)
+    tokenizer = models.load_counter(args.tokenizer)
     counts = {}
     with building(args.real) as real, building(args.unseen) as unseen:
         cut_ = pieces(notes.read(args.notes), tokenizer, settings.tokens)
@@ -82,8 +82,8 @@ def cut(text: str, tokenizer: Any, size: int) -> list[tuple[int, int]]:
     Paragraphs are put together while they fit; one that is too long is cut at lines and sentences, one of those
     between words, and a word longer than a piece between tokens.
     """
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    starts = [start for start, end in encoded["offset_mapping"] if start < end]
+    encoded = tokenizer.encode(text, add_special_tokens=False)
+    starts = [start for start, end in encoded.offsets if start < end]
 
     def length(start: int, end: int) -> int:
         # A token may begin in the white space before its word.
@@ -145,7 +145,7 @@ def write(folder: Path, of: Iterable[Note], tokenizer: Any, until: int | None = 
     def counted() -> Iterator[Note]:
         for chunk in notes.batched(of, notes.CHUNK):
             texts = [piece.text for piece in chunk]
-            lengths = map(len, tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"])
+            lengths = map(len, tokenizer.encode_batch_fast(texts, add_special_tokens=False))
             for piece, length in zip(chunk, lengths, strict=True):
                 if until is not None and counts["tokens"] >= until:
                     return

@@ -46,8 +46,9 @@ def losses(model: Any, tokenizer: Any, texts: Iterable[str], context: int) -> li
                 ).to(model.device)
                 logits = model(input_ids=padded).logits[:, :-1].float()
                 each = torch.nn.functional.cross_entropy(
-                    logits.transpose(1, 2), padded[:, 1:], reduction="none"
-                ).cpu()
+                    logits.flatten(0, 1), padded[:, 1:].flatten(), reduction="none"
+                )
+                each = each.view(len(group), -1).cpu()
                 for row, (number, ids, first) in zip(each, group, strict=True):
                     nats[number] += row[first - 1 : len(ids) - 1].double().sum().item()
         result += [

@@ -35,6 +35,22 @@ def load_tokenizer(folder: str | Path) -> Any:
     return tokenizer
 
 
+def load_counter(folder: str | Path) -> Any:
+    """The `tokenizers.Tokenizer` of a model folder, for stages that only count and cut.
+
+    Read without transformers, which takes four seconds to load, where the folder has its file.
+    """
+    path = Path(resolve(folder)) / "tokenizer.json"
+    if not path.is_file():
+        return load_tokenizer(folder).backend_tokenizer
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def load_decoder(folder: str | Path, precision: Precision = "fp32", **options: Any) -> Any:
     """The causal language model in a folder, on the CPU, its weights in `precision` (fp32 or bf16)."""
     path = resolve(folder)
@@ -137,6 +153,12 @@ def resolve(folder: str | Path) -> str:
             "with `model.save_pretrained(folder)`, which writes safetensors"
         )
     return str(folder)
+
+
+def of_cell(folder: str | Path, fold: str, seed: str) -> Path:
+    """`folder`, or where it holds a model by fold and seed, as pretraining leaves them, that of this cell."""
+    inner = Path(folder, fold, seed)
+    return inner if inner.is_dir() else Path(folder)
 
 
 def download(name: str, revision: str) -> str:

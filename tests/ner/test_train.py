@@ -1,4 +1,5 @@
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,6 +135,18 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(project
     assert min(step for step, _ in recorder.rows) == 5
     assert resumed == whole
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_of_pretrained_encoders_each_cell_takes_its_own(project, modernbert, monkeypatch):
+    fold, seed = Path(OUT).parts[-2:]
+    for place, origin in (((fold, seed), "own"), ((fold, "7"), "other"), (("9", seed), "other")):
+        shutil.copytree(modernbert, Path("pretrained", *place))
+        lineage.write(Path("pretrained", *place), [Read(origin, "public", "gradient")])
+    monkeypatch.setattr(sys, "argv", [word.replace(str(modernbert), "pretrained") for word in sys.argv])
+    run_stage(steps=1, probes=1)
+    assert Read("own", "public", "gradient") in lineage.read(OUT)
+    assert Read("other", "public", "gradient") not in lineage.read(OUT)
 
 
 # --- what it is told

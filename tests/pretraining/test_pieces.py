@@ -25,7 +25,7 @@ Nota al pie."""
 
 
 def cut(text: str, size: int) -> list[str]:
-    return [text[start:end] for start, end in pieces.cut(text, TOKENIZER, size)]
+    return [text[start:end] for start, end in pieces.cut(text, TOKENIZER.backend_tokenizer, size)]
 
 
 def length(text: str) -> int:
@@ -56,7 +56,7 @@ def test_a_long_sentence_is_cut_between_words_and_a_long_word_between_tokens():
 
 @given(st.text(alphabet=st.sampled_from("ab áé.;\n\t7x"), max_size=200), st.integers(16, 60))
 def test_nothing_but_white_space_is_lost_and_no_piece_is_too_long(text, size):
-    spans = pieces.cut(text, TOKENIZER, size)
+    spans = pieces.cut(text, TOKENIZER.backend_tokenizer, size)
     assert all(after[0] >= before[1] for before, after in pairwise(spans))
     parts = [text[start:end] for start, end in spans]
     assert "".join("".join(parts).split()) == "".join(text.split())

@@ -114,3 +114,21 @@ def test_an_encoder_gets_a_head_with_the_labels_in_order(tmp_path, kind, config)
 def test_the_device_is_what_the_environment_says(monkeypatch):
     monkeypatch.setenv("DEIDSYNTH_DEVICE", "cpu")
     assert models.device() == "cpu"
+
+
+def test_a_counter_cuts_texts_into_the_tokenizer_s_tokens(tmp_path):
+    """Whole texts, also where the tokenizer's file says to cut them, and from the files of an older model."""
+    folder = tiny.decoder(tmp_path / "model", "gpt2")
+    texts = [" ".join(tiny.texts(8)), "á\n\t  2,5 mg"]
+    whole = models.load_tokenizer(folder)(texts, add_special_tokens=False)["input_ids"]
+    file = folder / "tokenizer.json"
+    short = {"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"truncation": short}))
+    counter = models.load_counter(folder)
+    assert [encoded.ids for encoded in counter.encode_batch(texts, add_special_tokens=False)] == whole
+
+    counter.model.save(str(folder))
+    file.unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
+    older = models.load_counter(folder)
+    assert older.decode(older.encode(texts[1], add_special_tokens=False).ids) == texts[1]
