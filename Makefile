@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.11
 PROFILE ?=
+AXIS ?=
 # DVC starts stages as `python`: the environment's comes first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED = 1
@@ -9,7 +10,7 @@ export PYTHONUNBUFFERED = 1
 export DVC_NO_ANALYTICS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup repro test test-fast study tables ui docs deps lint tidy
+.PHONY: help setup repro test test-fast study ablation tables ui docs deps lint tidy
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | column -t -s '|'
@@ -37,6 +38,10 @@ test-fast: .venv/ready ## Run the tests that train nothing and start no pipeline
 study: .venv/ready ## Run profiles/$(PROFILE).yaml in a worktree, keep its numbers in results/
 	@test -n "$(PROFILE)" || { echo 'error: which one? make study PROFILE=<name of a file in profiles/>'; exit 1; }
 	@python -m scripts.study $(PROFILE)
+
+ablation: .venv/ready ## Run profiles/ablations/$(AXIS).yaml on a profile, draw the curve in results/ablations/
+	@test -n "$(AXIS)" && test -n "$(PROFILE)" || { echo 'error: make ablation AXIS=<a file in profiles/ablations/> PROFILE=<a file in profiles/>'; exit 1; }
+	@python -m scripts.ablation $(AXIS) --profile $(PROFILE)
 
 tables: .venv/ready ## Write the results tables of README.md and docs/ from results/
 	@python -m scripts.tables

@@ -33,6 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profile", help="name of a file in profiles/, without .yaml")
     profile = parser.parse_args().profile
+    project, settings = prepare(profile)
+    Record(profile, project, settings).follow()
+
+
+def prepare(profile: str) -> tuple[Path, dict[str, Any]]:
+    """A profile's worktree at the last commit with its settings and pointers, checked; and those settings."""
     file = Path("profiles") / f"{profile}.yaml"
     if not file.is_file():
         known = sorted(path.stem for path in file.parent.glob("*.yaml"))
@@ -44,7 +50,7 @@ def main() -> None:
     )
     check(project)
     take_over_pointers(project)
-    Record(profile, project, settings).follow()
+    return project, settings
 
 
 def check(project: Path) -> None:
@@ -74,23 +80,28 @@ def worktree(profile: str) -> Path:
     """The study's own checkout of HEAD, with this checkout's DVC cache, vault and site cache."""
     here = Path.cwd()
     project = here / "data" / ".studies" / profile
-    head = _output("git", "rev-parse", "HEAD")
+    commit = head(here)
     if _output("git", "status", "--porcelain", "--untracked-files=no"):
         print("note: the study runs the last commit; uncommitted changes are not in it", file=sys.stderr)
     if not project.is_dir():
         project.parent.mkdir(parents=True, exist_ok=True)
         _output("git", "worktree", "prune")
-        _output("git", "worktree", "add", "--detach", str(project), head)
+        _output("git", "worktree", "add", "--detach", str(project), commit)
         # Numbers and locks of the demo, which are in git, are none of the study's.
         _forget_demo(project)
-    elif _output("git", "rev-parse", "HEAD", cwd=project) != head:
+    elif head(project) != commit:
         # Cells that the new commit does not affect come back from DVC's run cache.
-        _output("git", "checkout", "--quiet", "--force", "--detach", head, cwd=project)
+        _output("git", "checkout", "--quiet", "--force", "--detach", commit, cwd=project)
         _forget_demo(project)
     else:
         _output("git", "checkout", "--quiet", "HEAD", "--", "params.yaml", cwd=project)
     share_stores(here, project)
     return project
+
+
+def head(project: Path, revision: str = "HEAD") -> str:
+    """The commit that a checkout is at, or another revision as it sees it."""
+    return _output("git", "rev-parse", revision, cwd=project)
 
 
 def share_stores(here: Path, project: Path) -> None:
@@ -136,7 +147,7 @@ class Record:
         self._folder = Path("results") / profile
         self._metrics = _metrics_of(project)
         self._started = time.monotonic()
-        commit = _output("git", "rev-parse", "HEAD", cwd=project)
+        commit = head(project)
         earlier = read_json(self._folder / "study.json") if (self._folder / "study.json").is_file() else {}
         same = earlier.get("commit") == commit and _yaml(self._folder / "params.yaml") == settings
         here = machine()
