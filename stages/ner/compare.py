@@ -133,6 +133,7 @@ def arm_rows(
         reference = counts[corpus, settings.reference]
         strict = scoring.estimate(scoring.strict_f1, replicates, settings.bootstrap)
         minus = scoring.difference(scoring.strict_f1, replicates, reference, settings.bootstrap)
+        chance = scoring.randomisation(scoring.strict_f1, replicates, reference, settings.bootstrap)
         runs = [content for cell, content in trained.items() if (cell.corpus, cell.arm) == (corpus, arm)]
         rows.append(
             {
@@ -144,6 +145,7 @@ def arm_rows(
                 "difference": minus.value,
                 "difference_low": minus.low,
                 "difference_high": minus.high,
+                "difference_p": chance,
                 **{
                     name: sum(run_[name] for run_ in runs) / len(runs) for name in ("notes", "words", "steps")
                 },
@@ -168,6 +170,18 @@ def label_rows(counts: Mapping[tuple[str, str], Sequence[Counts]]) -> pl.DataFra
         )
     ]
     return pl.DataFrame(rows).sort("corpus", "label", maintain_order=True)
+
+
+def confusion_rows(sources: Sources, wanted: Iterable[Cell]) -> pl.DataFrame:
+    """One row per corpus, arm, gold and predicted label: words, over all folds and seeds."""
+    rows = []
+    for cell in wanted:
+        predicted, test, _ = sources.tables(cell)
+        found = scoring.confusion(zip(notes.read(test), notes.read(predicted), strict=True))
+        rows += [(cell.corpus, cell.arm, gold, guess, words) for (gold, guess), words in found.items()]
+    frame = pl.DataFrame(rows, schema=["corpus", "arm", "gold", "predicted", "words"], orient="row")
+    axes = frame.columns[:-1]
+    return frame.group_by(axes, maintain_order=True).sum().sort("corpus", "arm", "gold", "predicted")
 
 
 def curve_rows(trained: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
@@ -208,6 +222,7 @@ def table(arms: pl.DataFrame, settings: Compare) -> str:
         "trained on",
         *COLUMNS.values(),
         f"F1 minus {settings.reference} (95 %)",
+        "p",
         "notes",
         "words",
         "steps",
@@ -219,12 +234,12 @@ def table(arms: pl.DataFrame, settings: Compare) -> str:
         scores["strict_f1"] = (
             f"**{scores['strict_f1']}** ({_show(row['strict_f1_low'])}–{_show(row['strict_f1_high'])})"
         )
-        minus = "—"
+        minus = chance = "—"
         if row["arm"] != settings.reference:
             sides = (f"{row[name]:+.3f}" for name in ("difference", "difference_low", "difference_high"))
-            minus = "{} ({} to {})".format(*sides)
+            minus, chance = "{} ({} to {})".format(*sides), f"{row['difference_p']:.3f}"
         volume = [f"{row[name]:,.0f}" for name in ("notes", "words", "steps")]
-        lines.append([row["corpus"], row["arm"], *scores.values(), minus, *volume])
+        lines.append([row["corpus"], row["arm"], *scores.values(), minus, chance, *volume])
     first = arms.row(0, named=True)
     return "\n".join(
         [
@@ -232,7 +247,7 @@ def table(arms: pl.DataFrame, settings: Compare) -> str:
             "",
             f"Scored on real test notes ({first['test_notes']} in {first['corpus']}), {_BLIND[settings.blind]}; "
             f"{first['runs']} model(s) per arm. Intervals: {settings.bootstrap.samples:,} draws of note groups, "
-            "the same for all arms. What each number means: docs/metrics.md.",
+            "the same for all arms; p: as many random swaps of two arms. What each number means: docs/metrics.md.",
             "",
         ]
     )
@@ -287,7 +302,12 @@ def main() -> None:
     report = table(arms, settings)
     with building(args.out) as out:
         out.mkdir()
-        frames = {"arms": arms, "labels": label_rows(counts), "curves": curve_rows(trained)}
+        frames = {
+            "arms": arms,
+            "labels": label_rows(counts),
+            "confusion": confusion_rows(sources, wanted),
+            "curves": curve_rows(trained),
+        }
         for name, frame in frames.items():
             frame.fill_nan(None).write_csv(out / f"{name}.csv", float_precision=6)
         write_json(out / "summary.json", summary(arms, settings.reference))

@@ -369,7 +369,7 @@ def _drawn(replicates: Sequence[Losses], bootstrap: Bootstrap) -> np.ndarray:
     for of in replicates:
         nats, size = (np.bincount(rows, column, len(groups)) for column in (of.nats, of.bytes))
         result.append(weights @ nats / (weights @ size))
-    return np.mean(result, axis=0) / math.log(2)
+    return scoring.over_replicates(np.stack(result, axis=1), bootstrap) / math.log(2)
 
 
 def summary(

@@ -18,14 +18,19 @@ from stages.shared.notes import Note, Span
 from stages.shared.params import Section
 
 # Counted per note and label. `gold`, `predicted`: spans; `hits`: same offsets and label; `located`: gold spans whose
-# offsets are predicted under any label; `hidden`: gold spans of which no letter or digit stays visible; `seen`: gold
-# spans whose surface occurs in training, `seen_hits` those of them found. The words and characters of a gold span
-# are hidden when a prediction with any label covers them.
+# offsets are predicted under any label; `touched`, `typed`: gold spans that a prediction overlaps, one with their
+# label; `touching`, `typing`: predictions that overlap a gold span, one with their label; `hidden`: gold spans of
+# which no letter or digit stays visible; `seen`: gold spans whose surface occurs in training, `seen_hits` those of
+# them found. The words and characters of a gold span are hidden when a prediction with any label covers them.
 MEASURES = (
     "gold",
     "predicted",
     "hits",
     "located",
+    "touched",
+    "typed",
+    "touching",
+    "typing",
     "hidden",
     "seen",
     "seen_hits",
@@ -40,6 +45,8 @@ MEASURES = (
 NOTE_MEASURES = ("notes", "clean", "sentences", "merged_hits", "merged_extra", "merged_missed")
 
 CONFIDENCE = 0.95
+# How `confusion` calls a word of no span.
+OUTSIDE = "O"
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\r\n]+")
 
@@ -130,6 +137,16 @@ def count(pairs: Iterable[tuple[Note, Note]], seen: Collection[str] = frozenset(
     return Counts(tuple(note_ids), tuple(group_ids), tuple(labels), by_label, notes)
 
 
+def confusion(pairs: Iterable[tuple[Note, Note]]) -> dict[tuple[str, str], int]:
+    """Words of (gold, predicted) notes by (gold label, predicted label), OUTSIDE where there is none."""
+    found: Counter[tuple[str, str]] = Counter()
+    for gold, predicted in pairs:
+        edges = tags.words(gold.text)
+        both = zip(tags.encode(gold.spans, edges), tags.encode(predicted.spans, edges), strict=True)
+        found.update((true[2:] or OUTSIDE, guess[2:] or OUTSIDE) for true, guess in both)
+    return dict(sorted(found.items()))
+
+
 def surfaces(training: Iterable[Note]) -> frozenset[str]:
     """What `count` takes as seen: the surface of every span of the training notes."""
     return frozenset(surface_key(note.surface(span)) for note in training for span in note.spans)
@@ -155,17 +172,23 @@ def _tally(gold: Note, predicted: Note, seen: Collection[str]) -> Counter[tuple[
     label_at = {(span.start, span.end): span.label for span in predicted.spans}
     covered = bytearray(len(gold.text))
     for span in predicted.spans:
+        across = _overlapping(span, gold.spans)
         tally[span.label, "predicted"] += 1
+        tally[span.label, "touching"] += bool(across)
+        tally[span.label, "typing"] += span.label in across
         covered[span.start : span.end] = b"\1" * (span.end - span.start)
     for span in gold.spans:
         hit = label_at.get((span.start, span.end)) == span.label
         told = _telling(gold.text, span)
         hidden = sum(covered[position] for position in told)
         known = surface_key(gold.surface(span)) in seen
+        across = _overlapping(span, predicted.spans)
         for measure, number in (
             ("gold", 1),
             ("hits", hit),
             ("located", (span.start, span.end) in label_at),
+            ("touched", bool(across)),
+            ("typed", span.label in across),
             ("hidden", hidden == len(told)),
             ("seen", known),
             ("seen_hits", known and hit),
@@ -183,6 +206,11 @@ def _tally(gold: Note, predicted: Note, seen: Collection[str]) -> Counter[tuple[
         if guess:
             tally[guess, "predicted_words"] += number
     return tally
+
+
+def _overlapping(span: Span, others: Iterable[Span]) -> set[str]:
+    """Labels of the spans that share a character with this one."""
+    return {other.label for other in others if span.start < other.end and other.start < span.end}
 
 
 def _telling(text: str, span: Span) -> list[int]:
@@ -251,6 +279,27 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
 
 
+def harmonic(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """F1 of a precision and a recall whose hits are counted differently; 0 where both are."""
+    total = precision + recall
+    return np.where(total == 0, 0.0, _ratio(2 * precision * recall, total))
+
+
+def _partial(totals: Totals, side: str, of: str, other: str) -> np.ndarray:
+    """Credit of one side's spans: 1 with exact offsets, 1/2 with any overlap, whatever the label."""
+    return precision((totals["located"] + totals[side]) / 2, totals[of], totals[other])
+
+
+def partial_precision(totals: Totals) -> np.ndarray:
+    """Share of the predictions that are right, those that only overlap a gold span by half (SemEval 2013, task 9)."""
+    return _partial(totals, "touching", "predicted", "gold")
+
+
+def partial_recall(totals: Totals) -> np.ndarray:
+    """Share of the gold spans that are found, those that are only overlapped by half."""
+    return _partial(totals, "touched", "gold", "predicted")
+
+
 def _macro(totals: Totals) -> np.ndarray:
     by_label = label_f1(totals)
     defined = ~np.isnan(by_label)
@@ -280,6 +329,15 @@ SCORES: dict[str, Callable[[Totals], np.ndarray]] = {
     "boundary_f1": _of(f1, "located", "predicted", "gold"),
     "boundary_precision": _of(precision, "located", "predicted", "gold"),
     "boundary_recall": _of(recall, "located", "predicted", "gold"),
+    "partial_f1": lambda totals: harmonic(partial_precision(totals), partial_recall(totals)),
+    "partial_precision": partial_precision,
+    "partial_recall": partial_recall,
+    "type_f1": lambda totals: harmonic(
+        precision(totals["typing"], totals["predicted"], totals["gold"]),
+        recall(totals["typed"], totals["predicted"], totals["gold"]),
+    ),
+    "type_precision": _of(precision, "typing", "predicted", "gold"),
+    "type_recall": _of(recall, "typed", "predicted", "gold"),
     "merged_f1": _merged_score(f1),
     "merged_precision": _merged_score(precision),
     "merged_recall": _merged_score(recall),
@@ -344,7 +402,7 @@ def _errors(hits: int, predicted: int, gold: int) -> dict[str, int]:
 
 
 # A replicate is one set of predictions for all notes (of all folds): one seed. A score is the mean over replicates;
-# its interval resamples whole groups of notes, the same ones in every replicate.
+# its interval resamples whole groups of notes, the same ones in every replicate, and the replicates themselves.
 
 
 def pool(parts: Sequence[Counts]) -> Counts:
@@ -375,6 +433,13 @@ def resample(replicates: Sequence[Counts], bootstrap: Bootstrap) -> Totals:
     The same seed draws the same groups for any arm and replicate scored on the same notes.
     """
     labels = _labels(replicates)
+    by_label, by_note = _by_group(replicates, labels)
+    weights = draws(len(by_note), bootstrap)
+    return Totals(labels, np.tensordot(weights, by_label, 1), np.tensordot(weights, by_note, 1))
+
+
+def _by_group(replicates: Sequence[Counts], labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Counts summed over the notes of each group: by label and by note, both (groups, replicates, ...)."""
     groups = {group: row for row, group in enumerate(sorted(set(replicates[0].group_ids)))}
     by_label = np.zeros((len(groups), len(replicates), len(labels), len(MEASURES)))
     by_note = np.zeros((len(groups), len(replicates), len(NOTE_MEASURES)))
@@ -382,8 +447,7 @@ def resample(replicates: Sequence[Counts], bootstrap: Bootstrap) -> Totals:
         rows = [groups[group] for group in counts.group_ids]
         np.add.at(by_label[:, number], rows, _widened(counts, labels))
         np.add.at(by_note[:, number], rows, counts.by_note)
-    weights = draws(len(groups), bootstrap)
-    return Totals(labels, np.tensordot(weights, by_label, 1), np.tensordot(weights, by_note, 1))
+    return by_label, by_note
 
 
 def draws(groups: int, bootstrap: Bootstrap) -> np.ndarray:
@@ -403,7 +467,7 @@ def estimate(
     score: Callable[[Totals], np.ndarray], replicates: Sequence[Counts], bootstrap: Bootstrap
 ) -> Estimate:
     """A score averaged over replicates, with its interval."""
-    drawn = score(resample(replicates, bootstrap)).mean(axis=1)
+    drawn = over_replicates(score(resample(replicates, bootstrap)), bootstrap)
     return Estimate(float(mean(score, replicates)), *interval(drawn))
 
 
@@ -413,14 +477,61 @@ def difference(
     reference: Sequence[Counts],
     bootstrap: Bootstrap,
 ) -> Estimate:
-    """`arm` minus `reference`, paired: every draw takes the same groups from both.
+    """`arm` minus `reference`, paired: every draw takes the same groups and replicates from both.
 
     Raises ValueError if the two were not scored on the same notes.
     """
+    _require_same_notes(arm, reference)
+    drawn = [over_replicates(score(resample(side, bootstrap)), bootstrap) for side in (arm, reference)]
+    return Estimate(float(mean(score, arm) - mean(score, reference)), *interval(drawn[0] - drawn[1]))
+
+
+def randomisation(
+    score: Callable[[Totals], np.ndarray],
+    arm: Sequence[Counts],
+    reference: Sequence[Counts],
+    bootstrap: Bootstrap,
+) -> float:
+    """Two-sided p of no difference, by approximate randomisation (Noreen 1989; Yeh 2000) over groups of notes.
+
+    Each sample swaps the arms' predictions on a random half of the groups, in all replicates alike. The p-value
+    counts how often that gives at least the difference that was found; it is never below 1 / (samples + 1).
+    """
+    _require_same_notes(arm, reference)
+    labels = _labels([*arm, *reference])
+    sides = [_by_group(side, labels) for side in (arm, reference)]
+    generator = np.random.default_rng((bootstrap.seed, 2))
+    kept = generator.integers(0, 2, (bootstrap.samples, len(sides[0][0]))).astype(float)
+
+    def mixed(own: int) -> Totals:
+        swapped = 1 - kept
+        return Totals(
+            labels,
+            *(np.tensordot(kept, sides[own][part], 1) + np.tensordot(swapped, sides[1 - own][part], 1)
+              for part in (0, 1)),
+        )  # fmt: skip
+
+    drawn = np.abs((score(mixed(0)) - score(mixed(1))).mean(axis=1))
+    found = abs(float(mean(score, arm) - mean(score, reference)))
+    # What rounding makes a hair smaller than what was found is as large.
+    return (1 + int((drawn >= found - 1e-12).sum())) / (bootstrap.samples + 1)
+
+
+def _require_same_notes(arm: Sequence[Counts], reference: Sequence[Counts]) -> None:
     if len({frozenset(counts.note_ids) for counts in (*arm, *reference)}) != 1:
         raise ValueError("the two arms were not scored on the same notes")
-    drawn = [score(resample(side, bootstrap)).mean(axis=1) for side in (arm, reference)]
-    return Estimate(float(mean(score, arm) - mean(score, reference)), *interval(drawn[0] - drawn[1]))
+
+
+def over_replicates(drawn: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
+    """Every sample's score, (samples,), from those of its replicates, (samples, replicates), drawn with repeats too.
+
+    So an interval covers the choice of seeds as well as that of notes, as far as there are several.
+    """
+    number = drawn.shape[1]
+    generator = np.random.default_rng((bootstrap.seed, 1))
+    weights = generator.multinomial(number, np.full(number, 1 / number), len(drawn))
+    # A score that is undefined in a replicate is so in the mean, if it takes part.
+    return np.where(weights > 0, drawn * weights, 0.0).sum(axis=1) / number
 
 
 def interval(drawn: np.ndarray) -> tuple[float, float]:

@@ -236,6 +236,51 @@ def test_strict_and_boundary_scores_are_those_of_nervaluate(seed):
     assert ours["boundary_f1"] > ours["strict_f1"] + 0.05
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_partial_and_type_scores_are_those_of_nervaluate(seed):
+    """Where a prediction overlaps one gold span: with more, nervaluate counts a gold span more than once."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for gold, guess in random_notes(seed):
+        edges = tags.words(gold.text)
+        clear = [
+            span
+            for span in guess.spans
+            if sum(span.start < other.end and other.start < span.end for other in gold.spans) < 2
+        ]
+        clear = [span for span in clear if span in gold.spans or not overlaps(span, gold.spans)]
+        cut = tuple(shorter(span, edges) if rng.random() < 0.5 else span for span in clear)
+        pairs.append((gold, replace(guess, spans=cut)))
+    theirs = Evaluator(bio(pairs, 0), bio(pairs, 1), tags=["A", "B", "C", "D"], loader="list").evaluate()
+    ours = scoring.scores(scoring.count(pairs).total())
+    for kind, name in {"partial": "partial", "ent_type": "type"}.items():
+        outside = theirs["overall"][kind]
+        assert ours[f"{name}_f1"] == pytest.approx(outside.f1, abs=1e-4)
+        assert ours[f"{name}_precision"] == pytest.approx(outside.precision, abs=1e-4)
+        assert ours[f"{name}_recall"] == pytest.approx(outside.recall, abs=1e-4)
+    assert ours["strict_f1"] + 0.02 < ours["partial_f1"] < ours["type_f1"]
+
+
+def overlaps(span: Span, others) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
+
+
+def shorter(span: Span, edges) -> Span:
+    """The span without its last word, if it has several."""
+    ends = [end for start, end in edges if span.start <= start and end <= span.end]
+    return replace(span, end=ends[-2]) if len(ends) > 1 else span
+
+
+def test_words_are_confused_by_label():
+    guess = replace(GOLD, spans=(NAME, replace(AGE, label="ZIP"), Span(55, 58, "PHONE")))
+    found = scoring.confusion([(GOLD, guess), (GOLD, guess)])
+    assert found["NAME", "NAME"] == 2 * 4
+    assert found["AGE", "ZIP"] == 2 * 1
+    assert found["O", "PHONE"] == 2 * 1
+    assert sum(found.values()) == 2 * len(tags.words(GOLD.text))
+    assert ("AGE", "AGE") not in found
+
+
 def test_token_f1_is_that_of_scikit_learn():
     from sklearn.metrics import f1_score as token_f1
 
@@ -277,6 +322,14 @@ def test_identities(pairs):
         ("located", "gold"),
         ("located", "predicted"),
         ("located", "hidden"),
+        ("located", "touched"),
+        ("located", "touching"),
+        ("hits", "typed"),
+        ("hits", "typing"),
+        ("typed", "touched"),
+        ("typing", "touching"),
+        ("touched", "gold"),
+        ("touching", "predicted"),
         ("hidden", "gold"),
         ("hit_words", "hidden_words"),
         ("hidden_words", "gold_words"),
@@ -374,6 +427,41 @@ def test_replicates_are_averaged_and_folds_pooled():
     assert both.value == pytest.approx(
         (scoring.strict_f1(whole.total()) + scoring.strict_f1(worse.total())) / 2
     )
+
+
+def test_intervals_cover_the_choice_of_seeds():
+    """Two replicates that differ much on notes that are all alike: draws take either, or both."""
+    pairs = [(replace(GOLD, note_id=str(i), group_id=str(i)),) * 2 for i in range(9)]
+    missed = [(gold, replace(guess, spans=guess.spans[:1])) for gold, guess in pairs]
+    both = [scoring.count(pairs), scoring.count(missed)]
+    found = scoring.estimate(scoring.SCORES["strict_recall"], both, draws(200, seed=1))
+    assert found == pytest.approx((0.6, 0.2, 1.0))
+    # The same seeds from both arms: what they share is no difference.
+    assert scoring.difference(scoring.strict_f1, both, both, draws(200, seed=1)) == (0, 0, 0)
+
+
+def test_randomisation_gives_the_p_of_scipy():
+    from scipy.stats import permutation_test
+
+    def arm(hits):
+        spans = tuple(Span(2 * i, 2 * i + 1, "A") for i in range(10))
+        rows = [Note(f"n{g}", f"g{g}", "a " * 10, spans) for g in range(len(hits))]
+        return scoring.count(
+            [(note, replace(note, spans=spans[:hit])) for note, hit in zip(rows, hits, strict=True)]
+        )
+
+    one, other = (
+        np.array([7, 8, 6, 9, 5, 8, 7, 6, 9, 8, 5, 7]),
+        np.array([6, 8, 5, 7, 6, 7, 7, 5, 9, 6, 5, 8]),
+    )
+    exact = permutation_test(
+        (one, other), lambda a, b: np.mean(a) - np.mean(b), permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    recall = scoring.SCORES["strict_recall"]
+    ours = scoring.randomisation(recall, [arm(one)], [arm(other)], draws(20000, seed=1))
+    assert 0.02 < exact < 0.9
+    assert ours == pytest.approx(exact, abs=0.01)
+    assert scoring.randomisation(recall, [arm(one)], [arm(one)], draws(100, seed=1)) == 1
 
 
 def test_labels_of_one_part_only_are_kept_apart():
