@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from stages.ner import operation
 from stages.shared import notes, params, scoring
 from stages.shared.console import say
 from stages.shared.errors import UserError, run
@@ -172,6 +173,16 @@ def label_rows(counts: Mapping[tuple[str, str], Sequence[Counts]]) -> pl.DataFra
     return pl.DataFrame(rows).sort("corpus", "label", maintain_order=True)
 
 
+def operation_rows(evaluated: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
+    """One row per cell and bias against O, and one, without a bias, for the biases chosen on the select notes."""
+    rows = [
+        cell._asdict() | point
+        for cell, content in evaluated.items()
+        for point in (*content["recall_first"]["curve"], content["recall_first"]["scores"])
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None).cast({"bias": pl.Float64})
+
+
 def confusion_rows(sources: Sources, wanted: Iterable[Cell]) -> pl.DataFrame:
     """One row per corpus, arm, gold and predicted label: words, over all folds and seeds."""
     rows = []
@@ -215,8 +226,8 @@ def summary(arms: pl.DataFrame, reference: str) -> dict[str, Any]:
     return result
 
 
-def table(arms: pl.DataFrame, settings: Compare) -> str:
-    """The comparison as Markdown: one row per corpus and arm, and what the columns are."""
+def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
+    """The comparison as Markdown: one row per corpus and arm, what the columns are, and recall-first operation."""
     head = [
         "corpus",
         "trained on",
@@ -249,8 +260,35 @@ def table(arms: pl.DataFrame, settings: Compare) -> str:
             f"{first['runs']} model(s) per arm. Intervals: {settings.bootstrap.samples:,} draws of note groups, "
             "the same for all arms; p: as many random swaps of two arms. What each number means: docs/metrics.md.",
             "",
+            *operation_table(operated),
         ]
     )
+
+
+def operation_table(operated: pl.DataFrame) -> list[str]:
+    """Lines of Markdown: what a bias against O, chosen on the select notes, hides more, and what it costs."""
+    head = [
+        "trained on",
+        "operation",
+        "PII words hidden",
+        "clean notes",
+        "leaks per note",
+        "hidden without need",
+        "R",
+    ]
+    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
+    for arm in operated["arm"].unique(maintain_order=True):
+        for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
+            mean = operated.filter(chosen, arm=arm).select(pl.col(*operation.CURVE).mean()).row(0, named=True)
+            needless = None if mean["blind_precision"] is None else 1 - mean["blind_precision"]
+            shown = [mean[key] for key in ("blind_recall", "clean_notes", "leaks_per_note")]
+            lines.append([arm, name, *map(_show, (*shown, needless, mean["strict_recall"]))])
+    return [
+        *("| " + " | ".join(line) + " |" for line in lines),
+        "",
+        "Recall-first: the decoder prefers each label to O by a bias chosen on real, tagged select notes.",
+        "",
+    ]
 
 
 def log(cell: Cell, trained: Mapping[str, Any], evaluated: Mapping[str, Any], report: Path) -> None:
@@ -299,13 +337,15 @@ def main() -> None:
     )
     counts = count(sources, wanted)
     arms = arm_rows(counts, trained, settings)
-    report = table(arms, settings)
+    operated = operation_rows(evaluated)
+    report = table(arms, operated, settings)
     with building(args.out) as out:
         out.mkdir()
         frames = {
             "arms": arms,
             "labels": label_rows(counts),
             "confusion": confusion_rows(sources, wanted),
+            "operation": operated,
             "curves": curve_rows(trained),
         }
         for name, frame in frames.items():

@@ -1,14 +1,16 @@
 """Score a model on real test notes that nothing before it has read. DVC stage `ner_evaluate`."""
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from stages.ner import operation
 from stages.ner.model import Tagger
 from stages.shared import lineage, notes, params, scoring
 from stages.shared.console import progress, say
 from stages.shared.errors import run
+from stages.shared.notes import Note
 from stages.shared.outputs import building, write_json
 from stages.shared.tracking import track
 
@@ -18,6 +20,7 @@ class Evaluate(params.Section):
 
     precision: Literal["fp32", "bf16"]
     bootstrap: scoring.Bootstrap
+    recall_first: operation.RecallFirst
 
 
 def report(
@@ -40,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder of a model written by ner_train")
     parser.add_argument("--test", required=True, help="note table of gold test notes")
+    parser.add_argument("--select", required=True, help="note table that recall-first biases are chosen on")
     parser.add_argument(
         "--train", required=True, help="note table of gold training notes: which surfaces and groups are new"
     )
@@ -58,13 +62,31 @@ def main() -> None:
     tagger = Tagger.load(args.model, settings.precision)
     name = f"{corpus} {arm} fold {fold} seed {seed}"
     with track("ner/evaluate", name, settings, tags, [args.model, args.test]) as run_:
+        first = settings.recall_first
+        every = [operation.uniform(tagger.labels, bias) for bias in (0.0, *first.biases)]
+        watched: list[scoring.Counts] = []
+        list(operation.sweep(tagger, notes.read(args.select), every, watched))
+        chosen = operation.choose(tagger.labels, (0.0, *first.biases), watched, first)
+        swept: list[scoring.Counts] = []
         with building(args.out) as out:
-            tagged = tagger.tag(progress(notes.read(args.test), total=total, label="tagging"))
-            notes.write(out, tagged)
+            gold = progress(notes.read(args.test), total=total, label="tagging")
+            notes.write(out, operation.sweep(tagger, gold, [*every, chosen], swept))
             model = lineage.through(lineage.read(args.model), "tags")
             lineage.write(out, lineage.read(args.test) | model)
-        pairs = zip(notes.read(args.test), notes.read(args.out), strict=True)
-        found = report(scoring.count(pairs, seen), training_groups, settings.bootstrap)
+
+        def pairs() -> Iterator[tuple[Note, Note]]:
+            return zip(notes.read(args.test), notes.read(args.out), strict=True)
+
+        found = report(scoring.count(pairs(), seen), training_groups, settings.bootstrap)
+        found["calibration"] = operation.calibration(pairs())
+        found["recall_first"] = {
+            "biases": chosen,
+            "scores": operation.point(None, swept[-1]),
+            "curve": [
+                operation.point(bias, counts)
+                for bias, counts in zip((0.0, *first.biases), swept[:-1], strict=True)
+            ],
+        }
         write_json(args.metrics, found)
         labels = {
             label: {name: row[name] for name in ("f1", "precision", "recall", "blind_recall")}
@@ -76,6 +98,8 @@ def main() -> None:
                 "label": labels,
                 "count": found["counts"],
                 "new_groups": found["new_groups"]["scores"],
+                "calibration_error": found["calibration"]["error"],
+                "recall first": {name: found["recall_first"]["scores"][name] for name in operation.CURVE},
             }
         )
     scores, (low, high) = found["scores"], found["strict_f1_interval"]

@@ -1,6 +1,6 @@
 """A trained de-identification model: notes in, the same notes with predicted, scored spans out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,11 @@ class Tagger:
         self.precision = precision
         self.names = [model.config.id2label[number] for number in range(model.config.num_labels)]
 
+    @property
+    def labels(self) -> list[str]:
+        """What it tells apart, without B- and I-."""
+        return sorted({name[2:] for name in self.names} - {""})
+
     @classmethod
     def load(cls, folder: str | Path, precision: str = "fp32") -> "Tagger":
         """The model in `folder`, on the device that DEIDSYNTH_DEVICE names (default: a GPU where there is one)."""
@@ -41,17 +46,36 @@ class Tagger:
         model, tokenizer = models.load_tagger(folder)
         return cls(model, tokenizer, **settings, precision=precision)
 
-    def tag(self, notes: Iterable[Note], outside_bias: float = 0.0) -> Iterator[Note]:
+    def tag(self, notes: Iterable[Note]) -> Iterator[Note]:
         """The same notes in the same order with predicted spans, each scored by its least certain word."""
+        for (tagged,) in self.sweep(notes, [{}]):
+            yield tagged
+
+    def sweep(
+        self, notes: Iterable[Note], biases: Sequence[Mapping[str, float]]
+    ) -> Iterator[tuple[Note, ...]]:
+        """Each note tagged once per entry of `biases`, by one reading of the model.
+
+        An entry holds nats that are added to a label's tags before decoding, and so favour it over O: above 0 more is
+        hidden. Scores are the model's own, without the bias.
+        """
         for run in batched(notes, NOTES):
             edges, log_probs = self.log_probs(run)
             lengths = np.array([len(word_edges) for word_edges in edges])
-            tag_ids = tags.viterbi(log_probs, lengths, self.adjacent, outside_bias)
-            chosen = label_probs(log_probs, tag_ids)
-            for number, note in enumerate(run):
-                size = lengths[number]
-                spans = tags.decode(tag_ids[number, :size], edges[number], self.names, chosen[number, :size])
-                yield replace(note, spans=spans)
+            versions = [self._decoded(run, edges, log_probs, lengths, bias) for bias in biases]
+            yield from zip(*versions, strict=True)
+
+    def _decoded(self, run, edges, log_probs, lengths, bias: Mapping[str, float]) -> list[Note]:
+        added = np.array([bias.get(name[2:], 0.0) for name in self.names], dtype=log_probs.dtype)
+        tag_ids = tags.viterbi(log_probs + added, lengths, self.adjacent)
+        chosen = label_probs(log_probs, tag_ids)
+        return [
+            replace(
+                note,
+                spans=tags.decode(tag_ids[row, :size], edges[row], self.names, chosen[row, :size]),
+            )
+            for row, (note, size) in enumerate(zip(run, lengths, strict=True))
+        ]
 
     def log_probs(self, run: list[Note]) -> tuple[list[list[tuple[int, int]]], np.ndarray]:
         """Words of each note, and their log-probabilities (notes, words, tags), zero after a note's last word."""

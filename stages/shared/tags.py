@@ -68,15 +68,12 @@ def decode(
     return tuple(spans)
 
 
-def viterbi(
-    log_probs: np.ndarray, lengths: np.ndarray, adjacent: float = 0.0, outside_bias: float = 0.0
-) -> np.ndarray:
+def viterbi(log_probs: np.ndarray, lengths: np.ndarray, adjacent: float = 0.0) -> np.ndarray:
     """The most probable valid BIO sequence of every note.
 
     `log_probs` is (notes, words, tags) in the order of `tag_names`, padded after `lengths` words; the result is
     (notes, words) tag numbers, 0 in the padding. I-x may follow only B-x or I-x. `adjacent` is added where a B-x
-    follows B-x or I-x, `outside_bias` at O: below 0 it favours recall. A step costs as much as the number of tags,
-    not its square.
+    follows B-x or I-x. A step costs as much as the number of tags, not its square.
     """
     notes, steps, tags = log_probs.shape
     result = np.zeros((notes, steps), dtype=np.int64)
@@ -87,7 +84,6 @@ def viterbi(
     rows = np.arange(notes)
     back = np.zeros((steps, notes, tags), dtype=np.int32)
     score = log_probs[:, 0].astype(np.float64)
-    score[:, 0] += outside_bias
     score[:, inside] = -np.inf
     for step in range(1, steps):
         # The better of B-x and I-x stands for a label; column 0 is O.
@@ -104,7 +100,7 @@ def viterbi(
         other = np.where(best[:, None] == labels, second[:, None], best[:, None])
         other_score, same = np.take_along_axis(reached, other, axis=1), reached[:, 1:]
         step_score = log_probs[:, step].astype(np.float64)
-        step_score[:, 0] += outside_bias + top
+        step_score[:, 0] += top
         step_score[:, begin] += np.maximum(other_score, same + adjacent)
         step_score[:, inside] += same
         back[step][:, 0] = tag_of[rows, best]

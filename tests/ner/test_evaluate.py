@@ -13,7 +13,12 @@ from stages.shared.notes import Note, Span
 from stages.shared.outputs import read_json
 
 OUT, METRICS = "data/predictions/mixed/demo/0/1", "metrics/ner/evaluate/mixed/demo/0/1.json"
-PARAMS = "ner: {evaluate: {precision: fp32, bootstrap: {samples: 100, seed: 1}}}"
+PARAMS = """ner:
+  evaluate:
+    precision: fp32
+    bootstrap: {samples: 100, seed: 1}
+    recall_first: {hidden: 0.99, biases: [1, 2], spans: 1}
+"""
 
 
 def note(number: int, group: str, name: str, city: str) -> Note:
@@ -29,22 +34,27 @@ TEST = [note(2, "a", "Ana", "Cee"), note(3, "c", "Pau", "VIGO")]
 
 
 class NamesOnly:
-    """Finds every name, calls each city a name, and misses Cee."""
+    """Finds every name, calls each city a name, and misses Cee until cities are preferred by two nats."""
+
+    labels = ("CITY", "NAME")
 
     @classmethod
     def load(cls, folder, precision):
         assert (folder, precision) == ("data/models/ner/mixed/demo/0/1", "fp32")
         return cls()
 
-    def tag(self, read):
+    def sweep(self, read, biases):
         for one in read:
-            kept = (span for span in one.spans if one.surface(span) != "Cee")
-            yield replace(one, spans=tuple(replace(span, label="NAME", score=0.5) for span in kept))
+            yield tuple(self.tagged(one, bias.get("CITY", 0)) for bias in biases)
+
+    def tagged(self, one, bias):
+        kept = (span for span in one.spans if bias >= 2 or one.surface(span) != "Cee")
+        return replace(one, spans=tuple(replace(span, label="NAME", score=0.5) for span in kept))
 
 
 @pytest.fixture
 def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for role, table in {"train": TRAIN, "test": TEST}.items():
+    for role, table in {"train": TRAIN, "test": TEST, "select": TEST[:1]}.items():
         notes.write(role, table)
         lineage.write(role, [Read(f"demo/0/{role}", "real", "content")])
     model = Path("data/models/ner/mixed/demo/0/1")
@@ -54,7 +64,9 @@ def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     Path("params.yaml").write_text(PARAMS)
     monkeypatch.setattr(evaluate, "Tagger", NamesOnly)
-    arguments = f"evaluate --model {model} --test test --train train --out {OUT} --metrics {METRICS}"
+    arguments = (
+        f"evaluate --model {model} --test test --select select --train train --out {OUT} --metrics {METRICS}"
+    )
     monkeypatch.setattr(sys, "argv", arguments.split())
     return workdir
 
@@ -62,7 +74,16 @@ def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_metrics_are_those_of_the_predictions(project):
     evaluate.main()
     found = read_json(METRICS)
-    assert set(found) == {"scores", "strict_f1_interval", "labels", "counts", "new_groups"}
+    sections = {
+        "scores",
+        "strict_f1_interval",
+        "labels",
+        "counts",
+        "new_groups",
+        "calibration",
+        "recall_first",
+    }
+    assert set(found) == sections
     # Two names right, one city called a name, one missed: 2 of 3 predicted, 2 of 4 gold.
     expected = {
         "strict_precision": 2 / 3,
@@ -99,6 +120,25 @@ def test_metrics_are_those_of_the_predictions(project):
     assert found["new_groups"]["scores"]["clean_notes"] == 1
     low, high = found["strict_f1_interval"]
     assert low == 0.5 and high == round(2 / 3, 6)
+
+
+def test_recall_first_biases_are_chosen_on_select_notes_and_scored_on_test(project):
+    evaluate.main()
+    found = read_json(METRICS)
+    # Select has Ana and Cee: the name is hidden without a bias, the city from 2 on.
+    assert found["recall_first"]["biases"] == {"CITY": 2, "NAME": 0.0}
+    assert found["recall_first"]["scores"]["blind_recall"] == 1
+    assert found["recall_first"]["scores"]["leaks_per_note"] == 0
+    curve = [
+        (row["bias"], row["blind_recall"], row["strict_recall"]) for row in found["recall_first"]["curve"]
+    ]
+    assert curve == [(0.0, 0.75, 0.5), (1, 0.75, 0.5), (2, 1, 0.5)]
+    # The predictions and scores are those without a bias; two of three spans of score 0.5 are right.
+    assert found["scores"]["blind_recall"] == 0.75
+    assert found["calibration"] == {
+        "error": 0.166667,
+        "bins": [{"from": 0.5, "spans": 3, "score": 0.5, "right": 0.666667}],
+    }
 
 
 def test_predictions_are_the_test_notes_with_scored_spans(project):
@@ -150,9 +190,11 @@ def test_a_misspelt_key_is_named(project):
 
 def test_a_tagger_that_fails_leaves_nothing_behind(project, monkeypatch):
     class Failing(NamesOnly):
-        def tag(self, read):
-            yield next(super().tag(read))
-            raise RuntimeError
+        def sweep(self, read, biases):
+            yield from list(super().sweep(read, biases))[:1]
+            # The test part is tagged with one more, the one that was chosen.
+            if len(biases) == 4:
+                raise RuntimeError
 
     monkeypatch.setattr(evaluate, "Tagger", Failing)
     with pytest.raises(RuntimeError):

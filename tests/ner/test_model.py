@@ -111,11 +111,28 @@ def test_a_note_without_words_has_no_spans(tagger, nothing):
     assert list(tagger.tag([])) == []
 
 
-def test_an_outside_bias_below_zero_hides_more_words(tagger):
-    def hidden(bias):
-        return sum(span.end - span.start for note in tagger.tag(NOTES, bias) for span in note.spans)
+def test_a_bias_against_o_hides_more_words_of_its_label(tagger):
+    plain, names, all_, none = zip(
+        *tagger.sweep(
+            NOTES, [{}, {"NAME": 3.0}, {"NAME": 100.0, "AGE": 100.0}, {"NAME": -100.0, "AGE": -100.0}]
+        ),
+        strict=True,
+    )
+    assert list(plain) == list(tagger.tag(NOTES))
 
-    assert hidden(-100.0) > hidden(0.0) > hidden(100.0) == 0
+    def hidden(tagged, label):
+        return sum(s.end - s.start for note in tagged for s in note.spans if s.label == label)
+
+    assert hidden(names, "NAME") > hidden(plain, "NAME")
+    assert hidden(names, "AGE") <= hidden(plain, "AGE")
+    words = sum(end - start for note in NOTES for start, end in tags.words(note.text))
+    assert hidden(all_, "NAME") + hidden(all_, "AGE") >= words
+    assert hidden(none, "NAME") == hidden(none, "AGE") == 0
+    # Surer spans do not change their scores: the bias decides, it does not speak.
+    kept = {(n.note_id, s.start, s.end, s.label): s.score for n in plain for s in n.spans}
+    same = [(kept[key], s.score) for n in names for s in n.spans
+            if (key := (n.note_id, s.start, s.end, s.label)) in kept]  # fmt: skip
+    assert same and all(one == other for one, other in same)
 
 
 def test_a_saved_tagger_loads_as_it_was(tagger, tmp_path):
