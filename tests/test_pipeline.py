@@ -126,6 +126,7 @@ MODULES = {
     "stages/ner/compare.py": {"ner_compare"},
     "stages/ner/evaluate.py": {"ner_evaluate"},
     "stages/ner/model.py": {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe"},
+    "stages/ner/operation.py": {"ner_evaluate"},
     "stages/ner/train.py": {"ner_train", "pretraining_probe"},
     "stages/ner/windows.py": {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe"},
     "stages/pretraining/check.py": {"pretraining_check"},

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.ner import operation
 from stages.shared import notes, params, scoring
 from stages.shared.console import say
 from stages.shared.errors import UserError, run
@@ -279,10 +278,9 @@ def operation_table(operated: pl.DataFrame) -> list[str]:
     lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
     for arm in operated["arm"].unique(maintain_order=True):
         for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
-            mean = operated.filter(chosen, arm=arm).select(pl.col(*operation.CURVE).mean()).row(0, named=True)
-            needless = None if mean["blind_precision"] is None else 1 - mean["blind_precision"]
-            shown = [mean[key] for key in ("blind_recall", "clean_notes", "leaks_per_note")]
-            lines.append([arm, name, *map(_show, (*shown, needless, mean["strict_recall"]))])
+            rows = operated.filter(chosen, arm=arm).with_columns(needless=1 - pl.col("blind_precision"))
+            names = ("blind_recall", "clean_notes", "leaks_per_note", "needless", "strict_recall")
+            lines.append([arm, name, *map(_show, rows.select(pl.col(*names).mean()).row(0))])
     return [
         *("| " + " | ".join(line) + " |" for line in lines),
         "",
