@@ -38,7 +38,7 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
 
 
 def point(bias: float | None, mark: int) -> dict:
-    return {"bias": bias, **dict.fromkeys(operation.CURVE, mark / 1000)}
+    return {"bias": bias, **dict.fromkeys(operation.CURVE, mark / 100)}
 
 
 def fill(arm: str, fold: int, seed: int) -> None:
@@ -147,8 +147,8 @@ def test_recall_first_operation_is_averaged_over_folds_and_seeds(project):
     assert len(rows) == 4 * 4 * 3
     # Marks 1, 2, 11 and 12 for real; 2 more where the biases were chosen.
     said = Path("out/demo/table.md").read_text().splitlines()
-    assert "| real | default | 0.007 | 0.007 | 0.007 | 0.994 | 0.007 |" in said
-    assert "| real | recall-first | 0.009 | 0.009 | 0.009 | 0.992 | 0.009 |" in said
+    assert "| real | default | 0.065 | 0.065 | 0.065 | 0.935 | 0.065 |" in said
+    assert "| real | recall-first | 0.085 | 0.085 | 0.085 | 0.915 | 0.085 |" in said
 
 
 def test_summary(project):
