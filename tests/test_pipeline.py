@@ -25,7 +25,8 @@ FEWER = {"grid": {"mixtures": ["real", "rephrased"]}}
 
 # Every stage that follows from the arms' notes onwards.
 NER = {"ner_train", "ner_evaluate", "ner_compare"}
-TAGGING = {"synthesis_annotate", "synthesis_check", "synthesis_mix", *NER}
+TRAINED = {*NER, "release_model"}
+TAGGING = {"synthesis_annotate", "synthesis_check", "synthesis_mix", *TRAINED}
 SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
 SHARES = {"corpora_share", *SYNTHESIS}
 CORPORA = {"corpora_prepare", "corpora_check", "corpora_split", *SHARES}
@@ -58,7 +59,8 @@ PARAMS = {
     "corpora.demo-es.decoder": {"models_base", *SYNTHESIS, *PIECES, *REPHRASER},
     "corpora.demo-es.raw": {*CORPORA, *PIECES},
     "corpora.demo-es.rewriting": PIECES,
-    "corpora.demo-es.language": CHECK,
+    "corpora.demo-es.kinds": {"release_model"},
+    "corpora.demo-es.language": {*CHECK, "release_model"},
     "corpora.check": {"corpora_check", "synthesis_check"},
     "corpora.split": {"corpora_split", *SHARES, *PIECES},
     "corpora.share": SHARES,
@@ -66,7 +68,7 @@ PARAMS = {
     "synthesis.generate": {"synthesis_generate", *TAGGING},
     "synthesis.annotate": TAGGING,
     "synthesis.check": {"synthesis_check"},
-    "synthesis.mix": {"synthesis_mix", *NER},
+    "synthesis.mix": {"synthesis_mix", *TRAINED},
     "ner.train": TAGGING,
     "ner.evaluate": {"ner_evaluate", "ner_compare"},
     "ner.compare": {"ner_compare"},
@@ -80,10 +82,12 @@ PARAMS = {
     "pretraining.perplexity": {"pretraining_perplexity", "pretraining_compare"},
     "pretraining.probe.tasks.ner": {"pretraining_probe", "pretraining_compare"},
     "pretraining.compare": {"pretraining_compare"},
+    "release.model": {"release_model"},
 }
 
 ALL = set(STAGES)
 DEMO = {"demo_notes", "demo_pairs"}
+TAGGERS = {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe", "release_model"}
 # What knows how losses are kept.
 LOSSES = {"pretraining_perplexity", "pretraining_compare"}
 
@@ -125,10 +129,10 @@ MODULES = {
     "stages/models/rephraser.py": {"models_rephraser"},
     "stages/ner/compare.py": {"ner_compare"},
     "stages/ner/evaluate.py": {"ner_evaluate"},
-    "stages/ner/model.py": {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe"},
+    "stages/ner/model.py": TAGGERS,
     "stages/ner/operation.py": {"ner_evaluate"},
     "stages/ner/train.py": {"ner_train", "pretraining_probe"},
-    "stages/ner/windows.py": {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe"},
+    "stages/ner/windows.py": TAGGERS,
     "stages/pretraining/check.py": {"pretraining_check"},
     "stages/pretraining/compare.py": {"pretraining_compare"},
     "stages/pretraining/corpus.py": {
@@ -145,6 +149,9 @@ MODULES = {
     "stages/pretraining/pieces.py": {"pretraining_pieces"},
     "stages/pretraining/rephrase.py": {"pretraining_rephrase"},
     "stages/pretraining/server.py": {"pretraining_rephrase"},
+    "stages/release/deidentify.py": {"release_model"},
+    "stages/release/model.py": {"release_model"},
+    "stages/release/served.py": {"release_model"},
     "stages/shared/draws.py": {"corpora_split", "corpora_share", "pretraining_mix", "pretraining_pretrain"},
     "stages/shared/duplicates.py": {"synthesis_generate"},
     "stages/shared/facts.py": {"corpora_check", "synthesis_check"},
@@ -163,6 +170,7 @@ MODULES = {
         "synthesis_annotate",
         "ner_train",
         "ner_evaluate",
+        "release_model",
     },
     "stages/shared/muon.py": {
         "models_base",
@@ -335,8 +343,10 @@ def test_readme_lists_the_stages():
 
 
 def test_every_key_of_params_has_a_sentence_above_it():
-    # Keys below `config` are Hugging Face's, and explained there.
-    text = re.sub(r"(?m)^( +)config:\n(?:\1 .*\n)*", "", (graph.ROOT / "params.yaml").read_text())
+    # Keys below `config` are Hugging Face's, and explained there; `kinds` and `policies` are tables, explained above.
+    text = re.sub(
+        r"(?m)^( +)(?:config|kinds|policies):\n(?:\1 .*\n)*", "", (graph.ROOT / "params.yaml").read_text()
+    )
     unexplained = [
         line
         for before, line in pairwise(text.splitlines())

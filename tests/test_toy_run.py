@@ -31,7 +31,7 @@ def write(toy: Toy, params: dict) -> None:
 
 def test_every_output_is_there(toy):
     stages = {stage.split("_")[0] for stage in graph.pipeline()["stages"]}
-    assert stages == {"demo", "models", "corpora", "synthesis", "ner", "pretraining"}
+    assert stages == {"demo", "models", "corpora", "synthesis", "ner", "pretraining", "release"}
     assert graph.ran(toy.output) == set(graph.pipeline()["stages"])
     status = toy.run("dvc", "status").stdout
     assert "up to date" in status

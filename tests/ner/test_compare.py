@@ -33,7 +33,8 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
         "seeds": list(seeds),
         "arms": ARMS,
     }
-    grid |= {"rewritten": [], "sources": [], "rephrasers": [], "prompts": [], "mixtures": [], "tasks": []}
+    rest = ("released", "rewritten", "sources", "rephrasers", "prompts", "mixtures", "tasks")
+    grid |= {name: [] for name in rest}
     return {"grid": grid, "ner": {"compare": section}}
 
 

@@ -1,0 +1,141 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas
+import pytest
+import torch
+import yaml
+
+from stages.ner.model import Tagger
+from stages.release import model
+from stages.shared import lineage, models, tags
+from stages.shared.errors import UserError
+from stages.shared.lineage import Read
+from stages.shared.notes import Note
+from stages.shared.outputs import write_json
+from tests import tiny
+from tests.graph import environment
+from tests.ner.conftest import make_encoder
+
+POLICIES = {"masks": {"age": "mask", "person": "mask"}, "invents": {"age": "keep", "person": "surrogate"}}
+TEXTS = [*tiny.texts(2), "", " ".join(tiny.texts(6)), "\ufeffJose\u0301 👩🏽‍⚕️\u00a0Gil\r\n28036", " \n"]
+
+
+@pytest.fixture
+def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A synthetic arm's tagger that finds names and ages everywhere, and its params."""
+    folder = Path("ner/synthetic/demo/0/1")
+    torch.manual_seed(0)
+    base = make_encoder(workdir / "base", "modernbert")
+    network = models.load_encoder(base, tags.tag_names(["AGE", "NAME"]))
+    torch.nn.init.normal_(network.classifier.weight, std=1.0)
+    network.save_pretrained(folder)
+    models.load_tokenizer(base).save_pretrained(folder)
+    write_json(folder / "tagger.json", {"length": 32, "overlap": 8, "adjacent": 0.0})
+    lineage.write(folder, [Read("story", "public", "gradient"), Read("demo/0/train", "real", "tags")])
+    write_params()
+    monkeypatch.setenv("DEIDSYNTH_DEVICE", "cpu")
+    arguments = f"model --corpus demo --model {folder} --out data/release/model/synthetic/demo/0/1"
+    monkeypatch.setattr(sys, "argv", arguments.split())
+    return workdir
+
+
+def write_params(kinds: dict | None = None, **changes) -> None:
+    section = {"policy": "masks", "policies": POLICIES, "real_weights": False} | changes
+    demo = {"language": "es", "kinds": kinds or {"AGE": "age", "NAME": "person"}}
+    Path("params.yaml").write_text(yaml.safe_dump({"corpora": {"demo": demo}, "release": {"model": section}}))
+
+
+def expected() -> list[Note]:
+    notes = [Note(str(number), str(number), text) for number, text in enumerate(TEXTS)]
+    return list(Tagger.load("ner/synthetic/demo/0/1").tag(notes))
+
+
+def masked(note: Note, mark: str = "[{}]") -> str:
+    pieces, at = [], 0
+    for span in note.spans:
+        pieces += [note.text[at : span.start], mark.format(span.label)]
+        at = span.end
+    return "".join([*pieces, note.text[at:]])
+
+
+@pytest.mark.slow
+def test_the_packaged_model_finds_what_the_tagger_finds_and_replaces_it(project):
+    import mlflow
+
+    model.main()
+    loaded = mlflow.pyfunc.load_model("data/release/model/synthetic/demo/0/1")
+    found = loaded.predict(pandas.DataFrame({"text": TEXTS}))
+    tagged = expected()
+    assert [[tuple(row.values()) for row in json.loads(spans)] for spans in found["spans"]] == [
+        [(s.start, s.end, s.label, round(s.score, 6)) for s in note.spans] for note in tagged
+    ]
+    assert found["text"].to_list() == [masked(note) for note in tagged]
+    assert sum(len(note.spans) for note in tagged) > 20
+    invented = loaded.predict(pandas.DataFrame({"text": TEXTS}), params={"policy": "invents"})
+    assert invented["spans"].to_list() == found["spans"].to_list()
+    assert invented["text"].to_list() != found["text"].to_list()
+    # What is no name, though it was found as one, is masked.
+    assert "".join(invented["text"]).count("[") < "".join(found["text"]).count("[") / 2
+    with pytest.raises(UserError, match="no policy other; there are invents, masks"):
+        loaded.predict(pandas.DataFrame({"text": ["a"]}), params={"policy": "other"})
+    record = lineage.read("data/release/model/synthetic/demo/0/1")
+    assert record == lineage.read("ner/synthetic/demo/0/1")
+
+
+@pytest.mark.slow
+def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
+    """From another folder, on the code that travels with it."""
+    model.main()
+    moved = tmp_path / "elsewhere"
+    shutil.move("data/release/model/synthetic/demo/0/1", moved / "model")
+    (moved / "notes.json").write_text(
+        json.dumps({"dataframe_split": {"columns": ["text"], "data": [[t] for t in TEXTS]}})
+    )
+    code = moved / "model/code/stages"
+    assert (code / "release/served.py").is_file() and not (code / "demo").exists()
+    # Its own code and no other: a change in it must show.
+    own = code / "release/deidentify.py"
+    own.write_text(own.read_text().replace('f"[{label}]"', 'f"<{label}>"'))
+    files = "-m model -t json -i notes.json -o found.json"
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local", *files.split()]
+    done = subprocess.run(
+        command, cwd=moved, env=environment(DEIDSYNTH_DEVICE="cpu"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads((moved / "found.json").read_text())["predictions"]
+    assert [row["text"] for row in rows] == [masked(note, "<{}>") for note in expected()]
+    assert all(text not in done.stdout + done.stderr for text in TEXTS if len(text) > 3)
+
+
+def test_a_model_that_has_read_real_notes_is_refused(project):
+    folder = "ner/synthetic/demo/0/1"
+    lineage.write(folder, [Read("demo/0/train", "real", "gradient")])
+    with pytest.raises(UserError, match=r"have read real notes \(demo/0/train\).*must not leave"):
+        model.main()
+    assert not Path("data/release").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"policy": "none"}, r"release\.model\.policy: no policy none; there are invents, masks"),
+        ({"kinds": {"AGE": "age"}}, "NAME has no kind"),
+        (
+            {"policies": {"masks": {"age": "shift", "person": "mask"}}},
+            r"release\.model\.policies\.masks\.age: shift is for",
+        ),
+        (
+            {"policies": {"masks": {"age": "hide", "person": "mask"}}},
+            r"release\.model\.policies\.masks\.age: Input should be",
+        ),
+    ],
+)
+def test_settings_that_leave_something_open(project, changes, message):
+    write_params(**changes)
+    with pytest.raises(UserError, match=message):
+        model.main()
+    assert not Path("data/release").exists()
