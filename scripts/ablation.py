@@ -125,7 +125,18 @@ def commit(project: Path) -> str:
     who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
            for key, value in (("NAME", "study"), ("EMAIL", "study@localhost"), ("DATE", date))}  # fmt: skip
     _git(project, "add", "--all")
-    _git(project, "commit", "--quiet", "--allow-empty", "--no-verify", "-m", "Settings of a study", **who)
+    _git(
+        project,
+        "-c",
+        "commit.gpgsign=false",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--no-verify",
+        "-m",
+        "Settings of a study",
+        **who,
+    )
     return study.head(project)
 
 
