@@ -152,8 +152,8 @@ def test_paper_1_from_base_models_to_a_score(protocol, monkeypatch):
     trained = json.loads(Path("synthetic.json").read_text())
     assert trained["steps"] == max(1, round(6 * trained["windows"] / 16))
 
-    score = f"--model ner/synthetic/{cell} --test test --train train --out predicted/synthetic/{cell}"
-    stage(monkeypatch, "ner.evaluate", f"{score} --metrics score.json")
+    score = f"--model ner/synthetic/{cell} --test test --select select --train train --metrics score.json"
+    stage(monkeypatch, "ner.evaluate", f"{score} --out predicted/synthetic/{cell}")
     assert json.loads(Path("score.json").read_text())["counts"]["notes"] == 15
 
 
