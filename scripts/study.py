@@ -190,6 +190,9 @@ class Record:
                     self._keep(cell)
                     cell = ""
         self._study["complete"] = process.returncode == 0
+        # DVC names a restored cell before it puts its files back.
+        for restored in self._study["restored"]:
+            self._keep(restored)
         self._take_over_times()
         self._write()
         if process.returncode:
@@ -203,7 +206,6 @@ class Record:
     def _restored(self, cell: str) -> None:
         if cell not in self._study["seconds"] and cell not in self._study["restored"]:
             self._study["restored"].append(cell)
-        self._keep(cell)
 
     def _take_over_times(self) -> None:
         """Seconds of restored cells from the record before, where the lock's entries are equal."""
