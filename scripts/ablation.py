@@ -8,7 +8,6 @@ one experiment `ablation/<profile>` with a run per curve. A point that failed or
 
 import argparse
 import io
-import os
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +17,13 @@ import yaml
 from pydantic import Field
 
 from scripts import study
+from stages.ner.compare import COLOURS
 from stages.shared import params
 from stages.shared.errors import UserError, run
 from stages.shared.outputs import write_json
-from stages.shared.tracking import Run, track, tracking_uri
+from stages.shared.tracking import Run, track
 
 AXES = Path("profiles/ablations")
-# Okabe and Ito's colours, told apart also by who sees few.
-_COLOURS = {"real": "#0072B2", "annotator": "#56B4E9", "synthetic": "#D55E00", "mixed": "#009E73"}
 _STYLES = ("-", "--", ":", "-.")
 # Of ner_compare's arms.csv.
 SCORES = (
@@ -142,8 +140,7 @@ def commit(project: Path) -> str:
 
 def execute(project: Path, wanted: list[Point], baseline: str) -> None:
     """Queue what has not finished, and run the queue to its end."""
-    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "PYTHONUNBUFFERED": "1"}
-    environment.pop("DVC_ROOT", None)
+    environment = study.environment()
     finished = experiments(project, baseline)
     # What an interrupted run left in the queue.
     subprocess.run(
@@ -225,7 +222,7 @@ def draw(table: pl.DataFrame, axis: Axis, file: Path) -> None:
         ours.errorbar(
             rows["x"], rows["strict_f1"],
             yerr=[rows["strict_f1"] - rows["strict_f1_low"], rows["strict_f1_high"] - rows["strict_f1"]],
-            marker="o", markersize=4, capsize=3, linestyle=styles[budget], color=_COLOURS.get(arm, "#000000"),
+            marker="o", markersize=4, capsize=3, linestyle=styles[budget], color=COLOURS.get(arm, "#000000"),
             label=", ".join([arm, *([budget] if len(styles) > 1 else []),
                              *([corpus] if done["corpus"].n_unique() > 1 else [])]),
         )  # fmt: skip
@@ -265,8 +262,8 @@ def log(profile: str, name: str, axis: Axis, table: pl.DataFrame) -> None:
             "budget": budget,
             "mlflow.note.content": axis.title,
         }
-        if arm in _COLOURS:
-            tags["mlflow.runColor"] = _COLOURS[arm]
+        if arm in COLOURS:
+            tags["mlflow.runColor"] = COLOURS[arm]
         with track(f"ablation/{profile}", cell, {"axis": name, "budget": budget}, tags, replace=True) as run_:
             _points(run_, name, rows)
 
@@ -291,13 +288,8 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _git(project: Path, *arguments: str, **more: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=project, env=os.environ | more, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise UserError(f"`git {' '.join(arguments)}` failed: {done.stderr.strip()}")
-    return done.stdout.strip()
+def _git(project: Path, *arguments: str, **variables: str) -> str:
+    return study.output("git", *arguments, cwd=project, **variables)
 
 
 if __name__ == "__main__":

@@ -81,27 +81,27 @@ def worktree(profile: str) -> Path:
     here = Path.cwd()
     project = here / "data" / ".studies" / profile
     commit = head(here)
-    if _output("git", "status", "--porcelain", "--untracked-files=no"):
+    if output("git", "status", "--porcelain", "--untracked-files=no"):
         print("note: the study runs the last commit; uncommitted changes are not in it", file=sys.stderr)
     if not project.is_dir():
         project.parent.mkdir(parents=True, exist_ok=True)
-        _output("git", "worktree", "prune")
-        _output("git", "worktree", "add", "--detach", str(project), commit)
+        output("git", "worktree", "prune")
+        output("git", "worktree", "add", "--detach", str(project), commit)
         # Numbers and locks of the demo, which are in git, are none of the study's.
         _forget_demo(project)
     elif head(project) != commit:
         # Cells that the new commit does not affect come back from DVC's run cache.
-        _output("git", "checkout", "--quiet", "--force", "--detach", commit, cwd=project)
+        output("git", "checkout", "--quiet", "--force", "--detach", commit, cwd=project)
         _forget_demo(project)
     else:
-        _output("git", "checkout", "--quiet", "HEAD", "--", "params.yaml", cwd=project)
+        output("git", "checkout", "--quiet", "HEAD", "--", "params.yaml", cwd=project)
     share_stores(here, project)
     return project
 
 
 def head(project: Path, revision: str = "HEAD") -> str:
     """The commit that a checkout is at, or another revision as it sees it."""
-    return _output("git", "rev-parse", revision, cwd=project)
+    return output("git", "rev-parse", revision, cwd=project)
 
 
 def share_stores(here: Path, project: Path) -> None:
@@ -173,11 +173,9 @@ class Record:
 
     def follow(self) -> None:
         """Run `dvc repro` and record each cell as it ends; UserError if one fails."""
-        environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "PYTHONUNBUFFERED": "1"}
-        environment.pop("DVC_ROOT", None)
         cell, begun = "", 0.0
         with subprocess.Popen(
-            ["dvc", "repro"], cwd=self._project, env=environment, stdout=subprocess.PIPE, text=True
+            ["dvc", "repro"], cwd=self._project, env=environment(), stdout=subprocess.PIPE, text=True
         ) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
@@ -232,6 +230,13 @@ class Record:
             shutil.copyfile(self._project / "dvc.lock", self._folder / "dvc.lock")
 
 
+def environment() -> dict[str, str]:
+    """What DVC's commands in a study get: this checkout's MLflow store."""
+    variables = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "PYTHONUNBUFFERED": "1"}
+    variables.pop("DVC_ROOT", None)
+    return variables
+
+
 def machine() -> dict[str, Any]:
     """What times and floating-point results depend on."""
     model = platform.processor() or platform.machine()
@@ -283,9 +288,11 @@ def _yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}:{line}: not valid YAML ({error.problem})") from None
 
 
-def _output(*command: str, cwd: Path | None = None) -> str:
-    """What a command prints; UserError with its message if it fails."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def output(*command: str, cwd: Path | None = None, **variables: str) -> str:
+    """What a command prints, with further environment variables; UserError with its message if it fails."""
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise UserError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout.strip()

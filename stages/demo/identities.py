@@ -1,11 +1,11 @@
 """Invented people and places. Each part of a corpus (train, test, public text) has its own name lists."""
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
 from stages.demo.language import Language
+from stages.shared.text import folded
 
 # Share of every name list that a part gets.
 SHARES = {"train": 0.5, "test": 0.2, "public": 0.3}
@@ -50,12 +50,6 @@ class Person:
             case "short":
                 return f"{self.first[0]}. {self.last.split()[0]}"
         raise KeyError(form)
-
-
-def folded(name: str) -> str:
-    """`name` in lower case without accents: what counts as the same name."""
-    signs = unicodedata.normalize("NFD", name.casefold())
-    return "".join(sign for sign in signs if not unicodedata.combining(sign))
 
 
 def lists(language: Language, seed: int) -> dict[str, Lists]:

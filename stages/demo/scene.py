@@ -21,8 +21,9 @@ from random import Random
 
 from stages.demo import grammar
 from stages.demo.grammar import Piece
-from stages.demo.identities import Lists, Person, folded, person
+from stages.demo.identities import Lists, Person, person
 from stages.demo.language import Language
+from stages.shared.text import folded
 
 LABELS = (
     "AGE",

@@ -4,6 +4,7 @@ Driven by `grid`, not by what lies in the folders: DVC leaves the outputs of rem
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -103,23 +104,29 @@ def require(sources: Sources, wanted: Iterable[Cell]) -> None:
         raise UserError("\n".join([*missing, "`dvc repro` makes these cells; or take them out of `grid`"]))
 
 
-def count(sources: Sources, wanted: Iterable[Cell]) -> dict[tuple[str, str], list[Counts]]:
-    """By corpus and arm, the counts of each seed over the test notes of all folds."""
+def count(
+    sources: Sources, wanted: Iterable[Cell]
+) -> tuple[dict[tuple[str, str], list[Counts]], dict[tuple[str, str], Counter[tuple[str, str]]]]:
+    """By corpus and arm, the counts of each seed over the test notes of all folds, and the words of all by gold and
+    predicted label.
+    """
 
     @cache
     def seen(training: Path) -> frozenset[str]:
         return scoring.surfaces(notes.read(training))
 
     folds: dict[tuple[str, str, int], list[Counts]] = {}
+    words: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
     for cell in wanted:
         predicted, test, training = sources.tables(cell)
         pairs = zip(notes.read(test), notes.read(predicted), strict=True)
-        counts = scoring.count(pairs, seen(training))
+        found = words.setdefault((cell.corpus, cell.arm), Counter())
+        counts = scoring.count(scoring.confused(pairs, found), seen(training))
         folds.setdefault((cell.corpus, cell.arm, cell.seed), []).append(counts)
     replicates: dict[tuple[str, str], list[Counts]] = {}
     for (corpus, arm, _), parts in folds.items():
         replicates.setdefault((corpus, arm), []).append(scoring.pool(parts))
-    return replicates
+    return replicates, words
 
 
 def arm_rows(
@@ -182,16 +189,11 @@ def operation_rows(evaluated: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None).cast({"bias": pl.Float64})
 
 
-def confusion_rows(sources: Sources, wanted: Iterable[Cell]) -> pl.DataFrame:
+def confusion_rows(words: Mapping[tuple[str, str], Mapping[tuple[str, str], int]]) -> pl.DataFrame:
     """One row per corpus, arm, gold and predicted label: words, over all folds and seeds."""
-    rows = []
-    for cell in wanted:
-        predicted, test, _ = sources.tables(cell)
-        found = scoring.confusion(zip(notes.read(test), notes.read(predicted), strict=True))
-        rows += [(cell.corpus, cell.arm, gold, guess, words) for (gold, guess), words in found.items()]
+    rows = [(*of, *labels, number) for of, found in words.items() for labels, number in found.items()]
     frame = pl.DataFrame(rows, schema=["corpus", "arm", "gold", "predicted", "words"], orient="row")
-    axes = frame.columns[:-1]
-    return frame.group_by(axes, maintain_order=True).sum().sort("corpus", "arm", "gold", "predicted")
+    return frame.sort("corpus", "arm", "gold", "predicted")
 
 
 def curve_rows(trained: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
@@ -333,7 +335,7 @@ def main() -> None:
     trained, evaluated = (
         {cell: read_json(sources.metrics(cell)[side]) for cell in wanted} for side in (0, 1)
     )
-    counts = count(sources, wanted)
+    counts, words = count(sources, wanted)
     arms = arm_rows(counts, trained, settings)
     operated = operation_rows(evaluated)
     report = table(arms, operated, settings)
@@ -342,7 +344,7 @@ def main() -> None:
         frames = {
             "arms": arms,
             "labels": label_rows(counts),
-            "confusion": confusion_rows(sources, wanted),
+            "confusion": confusion_rows(words),
             "operation": operated,
             "curves": curve_rows(trained),
         }

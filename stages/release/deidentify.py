@@ -10,7 +10,6 @@ understood.
 import hmac
 import re
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
@@ -20,6 +19,7 @@ from typing import Any, Literal
 
 from stages.shared.errors import UserError
 from stages.shared.notes import Note, Span
+from stages.shared.text import folded
 
 Kind = Literal[
     "person", "date", "age", "zip", "phone", "email", "url", "id", "street", "place", "country", "organisation",
@@ -242,8 +242,8 @@ class _Invented:
         self._made: dict[tuple[str, str], str] = {}
         # Nothing that stands in the note as PII may come out as somebody else's.
         surfaces = [note.surface(span) for span in note.spans]
-        self._real = {_folded(surface) for surface in surfaces}
-        self._real |= {_folded(word) for surface in surfaces for word in _WORD.findall(surface)}
+        self._real = {folded(surface) for surface in surfaces}
+        self._real |= {folded(word) for surface in surfaces for word in _WORD.findall(surface)}
         # Initials of names that stand in full elsewhere follow those.
         for span in note.spans:
             if kinds[span.label] == "person":
@@ -253,7 +253,7 @@ class _Invented:
         """What to put in the place of a surface."""
         if kind == "person":
             return self._names(surface)
-        return self._once((kind, _folded(surface)), lambda: _SURROGATES[kind](self, surface))
+        return self._once((kind, folded(surface)), lambda: _SURROGATES[kind](self, surface))
 
     def _names(self, surface: str) -> str:
         words = list(_WORD.finditer(surface))
@@ -264,19 +264,19 @@ class _Invented:
         return "".join([*pieces, surface[at:]])
 
     def _name(self, word: str, first: bool) -> str:
-        folded = _folded(word)
-        if folded in _PARTICLES and len(folded) > 1:
+        plain = folded(word)
+        if plain in _PARTICLES and len(plain) > 1:
             return word
         if len(word) == 1:
             whole = next(
-                (new for (kind, old), new in self._made.items() if kind == "name" and old[0] == folded), ""
+                (new for (kind, old), new in self._made.items() if kind == "name" and old[0] == plain), ""
             )
             made = self._once(
-                ("initial", folded), lambda: whole[:1] or self._random.choice("ABCDEFGILMNPRSTV")
+                ("initial", plain), lambda: whole[:1] or self._random.choice("ABCDEFGILMNPRSTV")
             )
         else:
             made = self._once(
-                ("name", folded), lambda: self._fake("first_name" if first else "last_name").split()[0]
+                ("name", plain), lambda: self.fake("first_name" if first else "last_name").split()[0]
             )
         return _like(word, made)
 
@@ -295,7 +295,7 @@ class _Invented:
     def street(self, surface: str) -> str:
         """Another street; the numbers that follow its name are other ones."""
         rest = re.search(r"[\s,]*\d.*$", surface, re.DOTALL)
-        return self._fake("street_name") + (self.characters(rest[0]) if rest else "")
+        return self.fake("street_name") + (self.characters(rest[0]) if rest else "")
 
     def email(self, surface: str) -> str:
         """Another user of nobody's domain (RFC 2606)."""
@@ -303,24 +303,21 @@ class _Invented:
 
     def organisation(self, surface: str) -> str:
         """A hospital named after nobody."""
-        name = self._fake("last_name").split()[0]
+        name = self.fake("last_name").split()[0]
         return f"{name}s sjukhus" if self._language == "sv" else f"Hospital {name}"
 
     def fake(self, provider: str) -> str:
         """What Faker invents in the note's language."""
-        return self._fake(provider)
-
-    def _fake(self, provider: str) -> str:
         faker = _faker(_LOCALES[self._language])
         faker.seed_instance(self._random.getrandbits(64))
         return getattr(faker, provider)()
 
     def _once(self, key: tuple[str, str], make: Callable[[], str]) -> str:
         if key not in self._made:
-            taken = {_folded(made) for made in self._made.values()}
+            taken = {folded(made) for made in self._made.values()}
             for _ in range(_TRIES):
                 self._made[key] = make()
-                if key[0] == "initial" or _folded(self._made[key]) not in self._real | taken:
+                if key[0] == "initial" or folded(self._made[key]) not in self._real | taken:
                     break
         return self._made[key]
 
@@ -353,9 +350,3 @@ def _like(old: str, new: str) -> str:
     if old.islower():
         return new.lower()
     return new[:1].upper() + new[1:]
-
-
-def _folded(word: str) -> str:
-    """Without case, accents and the amount of white space."""
-    signs = unicodedata.normalize("NFD", " ".join(word.split()).casefold())
-    return "".join(sign for sign in signs if not unicodedata.combining(sign))

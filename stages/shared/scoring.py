@@ -6,7 +6,7 @@ samples is one matrix product.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -137,14 +137,17 @@ def count(pairs: Iterable[tuple[Note, Note]], seen: Collection[str] = frozenset(
     return Counts(tuple(note_ids), tuple(group_ids), tuple(labels), by_label, notes)
 
 
-def confusion(pairs: Iterable[tuple[Note, Note]]) -> dict[tuple[str, str], int]:
-    """Words of (gold, predicted) notes by (gold label, predicted label), OUTSIDE where there is none."""
-    found: Counter[tuple[str, str]] = Counter()
+def confused(
+    pairs: Iterable[tuple[Note, Note]], found: Counter[tuple[str, str]]
+) -> Iterator[tuple[Note, Note]]:
+    """The pairs of (gold, predicted) notes as they are; `found` counts their words by (gold label, predicted label),
+    OUTSIDE where there is none.
+    """
     for gold, predicted in pairs:
         edges = tags.words(gold.text)
         both = zip(tags.encode(gold.spans, edges), tags.encode(predicted.spans, edges), strict=True)
         found.update((true[2:] or OUTSIDE, guess[2:] or OUTSIDE) for true, guess in both)
-    return dict(sorted(found.items()))
+        yield gold, predicted
 
 
 def surfaces(training: Iterable[Note]) -> frozenset[str]:

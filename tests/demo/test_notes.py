@@ -12,12 +12,12 @@ import pytest
 
 from stages.demo import notes as demo
 from stages.demo import public_text
-from stages.demo.identities import folded
 from stages.demo.scene import LABELS
 from stages.shared import lineage
 from stages.shared.errors import UserError
 from stages.shared.notes import Note, Span
 from stages.shared.tags import words
+from stages.shared.text import folded
 from tests.demo.dictionary_tagger import DictionaryTagger, strict_f1
 
 # The notes of params.yaml, and a quarter of its public text.
@@ -85,9 +85,7 @@ def name_words(part: list[Note], *labels: str) -> set[str]:
 
 
 def surfaces(part: list[Note], label: str) -> set[str]:
-    return {
-        folded(" ".join(note.surface(s).split())) for note in part for s in note.spans if s.label == label
-    }
+    return {folded(note.surface(s)) for note in part for s in note.spans if s.label == label}
 
 
 @pytest.mark.parametrize("name", ["demo-es", "demo-sv"])
