@@ -20,15 +20,15 @@ from tests import graph
 PIPELINE = graph.pipeline()
 STAGES = PIPELINE["stages"]
 CORPUS = "demo-es"
-# Enough of the second branch's mixtures to follow their cells.
-FEWER = {"grid": {"mixtures": ["real", "rephrased"]}}
+# Enough of the second branch's mixtures to follow their cells, and a cell of each stage.
+FEWER = {"grid": {"mixtures": ["real", "rephrased"], "ensembled": [CORPUS]}}
 
 # Every stage that follows from the arms' notes onwards.
 NER = {"ner_train", "ner_evaluate", "ner_compare"}
 TRAINED = {*NER, "release_model"}
 TAGGING = {"synthesis_annotate", "synthesis_check", "synthesis_mix", *TRAINED}
 SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
-SHARES = {"corpora_share", *SYNTHESIS}
+SHARES = {"corpora_share", "ner_ensemble", *SYNTHESIS}
 CORPORA = {"corpora_prepare", "corpora_check", "corpora_split", *SHARES}
 
 SCORE = {"pretraining_perplexity", "pretraining_probe", "pretraining_compare"}
@@ -51,6 +51,7 @@ PARAMS = {
     "demo.pairs": {"demo_pairs", *REPHRASER},
     "corpora.demo-es.encoder": {
         "models_base",
+        "ner_ensemble",
         *TAGGING,
         "pretraining_pretrain",
         "pretraining_probe",
@@ -69,8 +70,9 @@ PARAMS = {
     "synthesis.annotate": TAGGING,
     "synthesis.check": {"synthesis_check"},
     "synthesis.mix": {"synthesis_mix", *TRAINED},
-    "ner.train": TAGGING,
+    "ner.train": {"ner_ensemble", *TAGGING},
     "ner.evaluate": {"ner_evaluate", "ner_compare"},
+    "ner.ensemble": {"ner_ensemble"},
     "ner.compare": {"ner_compare"},
     "models.rephraser.demo": REPHRASER,
     "pretraining.pieces": PIECES,
@@ -87,7 +89,14 @@ PARAMS = {
 
 ALL = set(STAGES)
 DEMO = {"demo_notes", "demo_pairs"}
-TAGGERS = {"synthesis_annotate", "ner_train", "ner_evaluate", "pretraining_probe", "release_model"}
+TAGGERS = {
+    "synthesis_annotate",
+    "ner_ensemble",
+    "ner_train",
+    "ner_evaluate",
+    "pretraining_probe",
+    "release_model",
+}
 # What knows how losses are kept.
 LOSSES = {"pretraining_perplexity", "pretraining_compare"}
 
@@ -128,10 +137,11 @@ MODULES = {
     "stages/models/place.py": {"models_base", "models_rephraser"},
     "stages/models/rephraser.py": {"models_rephraser"},
     "stages/ner/compare.py": {"ner_compare"},
+    "stages/ner/ensemble.py": {"ner_ensemble"},
     "stages/ner/evaluate.py": {"ner_evaluate"},
     "stages/ner/model.py": TAGGERS,
     "stages/ner/operation.py": {"ner_evaluate"},
-    "stages/ner/train.py": {"ner_train", "pretraining_probe"},
+    "stages/ner/train.py": {"ner_train", "ner_ensemble", "pretraining_probe"},
     "stages/ner/windows.py": TAGGERS,
     "stages/pretraining/check.py": {"pretraining_check"},
     "stages/pretraining/compare.py": {"pretraining_compare"},
@@ -152,6 +162,13 @@ MODULES = {
     "stages/release/deidentify.py": {"release_model"},
     "stages/release/model.py": {"release_model"},
     "stages/release/served.py": {"release_model"},
+    "stages/shared/budget.py": {
+        "ner_train",
+        "ner_ensemble",
+        "pretraining_probe",
+        "synthesis_adapt",
+        "synthesis_generate",
+    },
     "stages/shared/draws.py": {"corpora_split", "corpora_share", "pretraining_mix", "pretraining_pretrain"},
     "stages/shared/duplicates.py": {"synthesis_generate"},
     "stages/shared/facts.py": {"corpora_check", "synthesis_check"},
@@ -169,6 +186,7 @@ MODULES = {
         "synthesis_generate",
         "synthesis_annotate",
         "ner_train",
+        "ner_ensemble",
         "ner_evaluate",
         "release_model",
     },
@@ -176,6 +194,7 @@ MODULES = {
         "models_base",
         "models_rephraser",
         "ner_train",
+        "ner_ensemble",
         "synthesis_adapt",
         "synthesis_generate",
         "pretraining_pretrain",
@@ -200,7 +219,7 @@ MODULES = {
     "stages/shared/params.py": ALL,
     "stages/shared/public.py": {"models_base", "pretraining_pieces", *LOSSES},
     "stages/shared/sampling.py": {"synthesis_generate", "pretraining_rephrase"},
-    "stages/shared/scoring.py": {*NER, "pretraining_probe", "pretraining_compare"},
+    "stages/shared/scoring.py": {*NER, "ner_ensemble", "pretraining_probe", "pretraining_compare"},
     "stages/shared/tag_checks.py": {"corpora_check", "synthesis_check"},
     "stages/shared/tags.py": ALL
     - {"demo_notes", "demo_pairs", "corpora_prepare", "synthesis_adapt", "synthesis_mix"}
@@ -213,10 +232,17 @@ MODULES = {
         "synthesis_generate",
         "models_rephraser",
         "ner_train",
+        "ner_ensemble",
         "pretraining_pretrain",
         "pretraining_probe",
     },
-    "stages/shared/units.py": {"synthesis_adapt", "synthesis_generate", "ner_train", "pretraining_probe"},
+    "stages/shared/units.py": {
+        "synthesis_adapt",
+        "synthesis_generate",
+        "ner_train",
+        "ner_ensemble",
+        "pretraining_probe",
+    },
     "stages/synthesis/adapt.py": {"synthesis_adapt", "synthesis_generate"},
     "stages/synthesis/annotate.py": {"synthesis_annotate"},
     "stages/synthesis/check.py": {"synthesis_check"},

@@ -13,7 +13,7 @@ from tests.toy import CORPUS, Toy
 
 pytestmark = pytest.mark.slow
 
-ARMS = ["real", "annotator", "synthetic", "mixed"]
+ARMS = ["real", "synthetic", "mixed"]
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def test_lineage_proves_the_roles(toy):
             if read.how == "content":
                 scored = folder.startswith(("predictions/", "pretraining/losses/", "pretraining/probe/"))
                 assert scored or folder == f"corpora/split/{read.notes}", (folder, read)
-    models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in ARMS}
+    models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in (*ARMS, "ensemble")}
     barred = {arm: {read.notes for read in lineage.bars_release(reads)} for arm, reads in models.items()}
     train = f"{CORPUS}/0/train"
-    assert barred == {"real": {train}, "annotator": {f"{train}@1"}, "synthetic": set(), "mixed": {train}}
+    assert barred == {"real": {train}, "ensemble": {f"{train}@1"}, "synthetic": set(), "mixed": {train}}
     assert {(read.origin, read.how) for read in models["synthetic"] if read.notes.startswith(train)} == {
         ("real", "generator"),
         ("real", "tags"),

@@ -40,15 +40,19 @@ OVERLAY = {
         "synthesized": [CORPUS],
         "folds": [0],
         "seeds": [1],
-        "arms": ["real", "annotator", "synthetic", "mixed"],
+        "arms": ["real", "synthetic", "mixed"],
+        "ensembled": [CORPUS],
         "rewritten": [CORPUS],
         "rephrasers": ["tiny"],
         "prompts": ["encyclopedia"],
         "mixtures": ["real"],
     },
     "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}, "pairs": {"pairs": 8}},
-    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "annotator"}},
-    "ner": {"train": {"length": 64, "overlap": 16, "steps": 3, "batch": 4, "probes": 1}},
+    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "ensemble"}},
+    "ner": {
+        "train": {"length": 64, "overlap": 16, "steps": 3, "batch": 4, "probes": 1},
+        "ensemble": {"members": 2},
+    },
     "synthesis": {
         "adapt": {"epochs": 1, "context": 64, "batch": 4, "evaluations": 1},
         "generate": {

@@ -29,7 +29,7 @@ class Params(Section):
     overlap: Literal["shared", "disjoint"]
     balance: Literal["words", "notes"]
     shuffle_tags: bool
-    tagger: Literal["real", "annotator"]
+    tagger: Literal["real", "annotator", "ensemble"]
 
     @model_validator(mode="after")
     def _fits(self) -> "Params":
@@ -43,8 +43,8 @@ class Params(Section):
         return self
 
 
-class Arms(RootModel[list[str]]):
-    """The arms whose models are trained: key grid.arms."""
+class Names(RootModel[list[str]]):
+    """A list of grid."""
 
 
 class Groups(NamedTuple):
@@ -99,17 +99,20 @@ def main() -> None:
     parser.add_argument("--generator", required=True, help="folder to write: the generator's share")
     arguments = parser.parse_args()
     settings = params.load(Params, "corpora.share")
-    if settings.tagger not in params.load(Arms, "grid.arms").root:
-        raise UserError(
-            f"params.yaml: corpora.share.tagger is {settings.tagger}, which is not among grid.arms"
+    arms, ensembled = (params.load(Names, f"grid.{key}").root for key in ("arms", "ensembled"))
+    name = next(read.notes for read in lineage.read(arguments.train) if read.how == "content")
+    corpus = name.partition("/")[0]
+    if settings.tagger not in [*arms, *(["ensemble"] if corpus in ensembled else [])]:
+        where = (
+            f"grid.ensembled lacks {corpus}" if settings.tagger == "ensemble" else "it is not among grid.arms"
         )
+        raise UserError(f"params.yaml: corpora.share.tagger is {settings.tagger}, yet {where}")
     weights: Counter[str] = Counter()
     labels: set[str] = set()
     for note in notes.read(arguments.train):
         weights[note.group_id] += notes.words(note.text) if settings.balance == "words" else 1
         labels.update(span.label for span in note.spans)
     groups = draw(weights, arguments.seed, settings)
-    name = next(read.notes for read in lineage.read(arguments.train) if read.how == "content")
 
     def tags(note: Note) -> Note:
         return shuffled(note, sorted(labels), arguments.seed) if settings.shuffle_tags else note

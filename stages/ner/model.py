@@ -14,6 +14,8 @@ from stages.shared.outputs import read_json
 
 # How a folder's model reads notes; written by ner_train beside the weights.
 SETTINGS = "tagger.json"
+# Instead of it, in the folder of several that vote; written by ner_ensemble beside folders 1, 2, ...
+MEMBERS = "members.json"
 # Notes in memory at once, and subwords a forward pass: chosen for speed, no effect on the result beyond rounding.
 NOTES, TOKENS = 64, 8192
 
@@ -40,6 +42,11 @@ class Tagger:
         """The model in `folder`, on the device that DEIDSYNTH_DEVICE names (default: a GPU where there is one)."""
         from stages.shared import models
 
+        if (Path(folder) / MEMBERS).is_file():
+            number = read_json(Path(folder) / MEMBERS)["members"]
+            return Vote(
+                [Tagger.load(Path(folder) / str(member), precision) for member in range(1, number + 1)]
+            )
         if not (Path(folder) / SETTINGS).is_file():
             raise UserError(f"{folder}: no model trained by ner_train here; run `dvc repro` to make it")
         settings = read_json(Path(folder) / SETTINGS)
@@ -107,6 +114,22 @@ class Tagger:
                 for row, window in enumerate(batch):
                     result[window.note, window.words] = scores[row, window.positions]
         return cut.edges, result
+
+
+class Vote(Tagger):
+    """Taggers of the same base and tags that vote: each word's probabilities are averaged before decoding."""
+
+    def __init__(self, members: Sequence[Tagger]):
+        first = members[0]
+        adjacent = float(np.mean([member.adjacent for member in members]))
+        super().__init__(first.model, first.tokenizer, first.length, first.overlap, adjacent, first.precision)
+        self.members = members
+
+    def log_probs(self, run: list[Note]) -> tuple[list[list[tuple[int, int]]], np.ndarray]:
+        """Words of each note, and the logarithm of their mean probabilities (notes, words, tags)."""
+        each = [member.log_probs(run) for member in self.members]
+        edges = each[0][0]
+        return edges, np.logaddexp.reduce([scores for _, scores in each]) - np.float32(np.log(len(each)))
 
 
 def label_probs(log_probs: np.ndarray, tag_ids: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from stages.ner import windows
 from stages.ner.model import SETTINGS, Tagger
 from stages.shared import lineage, models, notes, params, scoring, tags, training, units
+from stages.shared.budget import Budget
 from stages.shared.console import say
 from stages.shared.errors import UserError, run
 from stages.shared.notes import Note
@@ -22,7 +23,7 @@ from stages.shared.tracking import track
 _BUCKET = 16
 
 
-class Train(training.Optimisation):
+class Train(Budget, training.Optimisation):
     """Section ner.train."""
 
     unit: units.Unit
@@ -30,16 +31,10 @@ class Train(training.Optimisation):
     length: int = Field(ge=16)
     overlap: int = Field(ge=0)
     hidden: float = Field(ge=0, lt=1)
-    steps: int | None = Field(ge=1)
-    epochs: float | None = Field(gt=0)
     probes: int = Field(ge=1)
 
     @model_validator(mode="after")
-    def _one_budget(self) -> "Train":
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError(
-                "give either steps (equal for all arms) or epochs (as in the paper), the other null"
-            )
+    def _windows_fit(self) -> "Train":
         if self.overlap * 2 > self.length:
             raise ValueError("overlap must be at most half of length")
         return self

@@ -16,6 +16,7 @@ class Grid(params.Section):
     folds: list[int] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
     arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)
+    ensembled: list[str]
     released: list[Literal["real", "annotator", "synthetic", "mixed"]]
     rewritten: list[str]
     sources: list[Literal["real", "unseen"]]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from stages.shared import lineage, lm, models, notes, packing, params, training, units
+from stages.shared.budget import Budget
 from stages.shared.console import say
 from stages.shared.errors import UserError, run
 from stages.shared.outputs import building, write_json
@@ -27,7 +28,7 @@ class Lora(params.Section):
     embeddings: bool
 
 
-class Adapt(training.Optimisation):
+class Adapt(Budget, training.Optimisation):
     """Section synthesis.adapt."""
 
     method: Literal["lora", "qlora", "full", "none"]
@@ -35,7 +36,6 @@ class Adapt(training.Optimisation):
     unit: units.Unit
     piece_words: int = Field(ge=8)
     context: int = Field(ge=8)
-    epochs: float = Field(gt=0)
     evaluations: int = Field(ge=1)
     patience: int | None = Field(ge=1)
 
@@ -118,7 +118,7 @@ def adapt(
     if settings.method != "none":
         texts = (note.text for note in units.units(notes.read(train), settings.unit, settings.piece_words))
         tokens = packing.tokenise(texts, tokenizer)
-        steps = packing.steps(tokens, context, settings.batch, settings.epochs)
+        steps = settings.steps or packing.steps(tokens, context, settings.batch, settings.epochs)
         fitted = training.fit(
             model,
             packing.Stream(tokens, context, steps * settings.batch, seed),

@@ -92,7 +92,8 @@ def corpus() -> list[Note]:
 def _stage(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arms: tuple[str, ...] = ARMS, **changes: object
 ) -> dict[str, list[Note]]:
-    sections = {"corpora": {"share": SETTINGS | changes}, "grid": {"arms": list(arms)}}
+    grid = {"arms": list(arms), "ensembled": ["demo"] if changes.pop("ensembled", False) else ["other"]}
+    sections = {"corpora": {"share": SETTINGS | changes}, "grid": grid}
     (folder / "params.yaml").write_text(yaml.safe_dump(sections))
     notes.write(folder / "train", corpus())
     lineage.write(folder / "train", [Read("demo/0/train", "real", "content")])
@@ -110,9 +111,13 @@ def test_the_real_arm_tags_only_where_the_annotator_reads_all() -> None:
 
 
 def test_the_tagger_must_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"share\.tagger is annotator, which is not among grid\.arms"):
+    with pytest.raises(UserError, match=r"share\.tagger is annotator, yet it is not among grid\.arms"):
         _stage(tmp_path, monkeypatch, arms=("real", "synthetic"))
+    with pytest.raises(UserError, match=r"share\.tagger is ensemble, yet grid\.ensembled lacks demo"):
+        _stage(tmp_path, monkeypatch, tagger="ensemble")
     assert not (tmp_path / "real").exists()
+    _stage(tmp_path, monkeypatch, tagger="ensemble", ensembled=True)
+    assert (tmp_path / "real").exists()
 
 
 def _content(folder: Path) -> set[str]:

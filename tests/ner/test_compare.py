@@ -33,7 +33,7 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
         "seeds": list(seeds),
         "arms": ARMS,
     }
-    rest = ("released", "rewritten", "sources", "rephrasers", "prompts", "mixtures", "tasks")
+    rest = ("ensembled", "released", "rewritten", "sources", "rephrasers", "prompts", "mixtures", "tasks")
     grid |= {name: [] for name in rest}
     return {"grid": grid, "ner": {"compare": section}}
 

@@ -125,7 +125,7 @@ def test_every_axis_names_keys_of_params_and_names_that_git_takes():
     names = []
     for file in ablation.AXES.glob("*.yaml"):
         axis = ablation.load(file.stem)
-        assert len(axis.points) >= 3
+        assert len(axis.points) >= (3 if file.stem in ("adaptation", "annotator", "volume", "size") else 2)
         for point in ablation.points(file.stem, axis):
             names.append(point.name)
             for key in point.settings:

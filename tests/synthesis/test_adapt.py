@@ -15,7 +15,8 @@ from tests import tiny
 SETTINGS = {
     "method": "lora", "lora": {"r": 4, "alpha": 16, "dropout": 0.0, "embeddings": False},
     "unit": "note", "piece_words": 128,
-    "context": 64, "epochs": 3, "batch": 4, "optimizer": "adamw", "learning_rate": 0.02, "schedule": "linear",
+    "context": 64, "steps": None, "epochs": 3, "batch": 4,
+    "optimizer": "adamw", "learning_rate": 0.02, "schedule": "linear",
     "warmup": 0.0, "weight_decay": 0.0, "precision": "fp32", "evaluations": 2, "patience": None,
 }  # fmt: skip
 
@@ -64,6 +65,15 @@ def test_lora_with_embeddings_learns_words_that_the_base_has_not_seen(project, m
     merged = generate.adapted(base, out, "lora", "fp32")
     loss = adapt.lm.losses(merged, models.load_tokenizer(base), tiny.texts(50)[40:], 64)
     assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
+
+
+def test_steps_do_not_depend_on_the_notes(project, monkeypatch):
+    base = tiny.decoder(project / "base")
+    tiny.table(project / "few", "train@0.1", tiny.texts(4))
+    counts = [run(monkeypatch, base, train, steps=5, epochs=None)[1]["steps"] for train in ("train", "few")]
+    assert counts == [5, 5]
+    with pytest.raises(UserError, match=r"synthesis\.adapt.*either steps .* or epochs"):
+        run(monkeypatch, base, steps=5)
 
 
 def test_embeddings_of_a_base_that_ties_them_are_refused(project, monkeypatch):

@@ -34,9 +34,9 @@ def run(workdir, monkeypatch):
     )
     monkeypatch.setattr(Tagger, "load", classmethod(lambda cls, folder: Stub()))
 
-    def run(confidence):
+    def run(confidence, drop="note"):
         with open("params.yaml", "w") as file:
-            yaml.safe_dump({"synthesis": {"annotate": {"confidence": confidence}}}, file)
+            yaml.safe_dump({"synthesis": {"annotate": {"confidence": confidence, "drop": drop}}}, file)
         out = "data/a/c/0/1"
         monkeypatch.setattr(
             sys, "argv", ["annotate", "--annotator", "annotator", "--notes", "in", "--out", out]
@@ -69,5 +69,23 @@ def test_unsure_notes_are_dropped_whole(run):
 def test_what_was_dropped_is_counted():
     counts = Counter()
     stub = Stub().tag([Note("a", "a", "Ana 0.9"), Note("b", "b", "Eva 0.1")])
-    assert len(list(annotate.confident(stub, 0.5, counts))) == 1
+    settings = annotate.Annotate(confidence=0.5, drop="note")
+    assert len(list(annotate.confident(stub, settings, counts))) == 1
     assert counts == {"notes": 1, "spans": 1, "dropped": 1}
+
+
+def test_lines_with_an_unsure_span_go_and_the_others_keep_their_spans(run):
+    text = "Sra. Ana\nvive en Lugo,\ncalle Mayor\n7, con Eva\ny Luis"
+    scores = {"Ana": 0.9, "Lugo": 0.2, "calle Mayor\n7": 0.9, "Eva": 0.3, "Luis": 0.8}
+    spans = tuple(
+        Span(text.index(word), text.index(word) + len(word), "N", score) for word, score in scores.items()
+    )
+    counts = Counter()
+    settings = annotate.Annotate(confidence=0.5, drop="line")
+    bare = Note("b", "b", "Eva", (Span(0, 3, "N", 0.1),))
+    (kept,) = annotate.confident([Note("a", "a", text, spans), bare], settings, counts)
+    assert kept.text == "Sra. Ana\ny Luis"
+    assert [(kept.surface(span), span.score) for span in kept.spans] == [("Ana", 0.9), ("Luis", 0.8)]
+    # The street goes across a line break, so its two lines are one, and Eva takes both along.
+    assert counts == {"notes": 1, "spans": 2, "dropped": 1, "lines": 3}
+    assert [note.note_id for note in run(0.5, "line")[0]] == ["i0", "i2", "i3"]
