@@ -134,11 +134,11 @@ def arm_rows(
     trained: Mapping[Cell, Mapping[str, Any]],
     settings: Compare,
 ) -> pl.DataFrame:
-    """One row per corpus and arm: scores, interval, paired difference to the reference, what it was trained on."""
+    """One row per corpus and arm: scores with intervals, paired difference to the reference, what it was trained on."""
     rows = []
     for (corpus, arm), replicates in counts.items():
         reference = counts[corpus, settings.reference]
-        strict = scoring.estimate(scoring.strict_f1, replicates, settings.bootstrap)
+        drawn = scoring.resample(replicates, settings.bootstrap)
         minus = scoring.difference(scoring.strict_f1, replicates, reference, settings.bootstrap)
         chance = scoring.randomisation(scoring.strict_f1, replicates, reference, settings.bootstrap)
         runs = [content for cell, content in trained.items() if (cell.corpus, cell.arm) == (corpus, arm)]
@@ -147,8 +147,15 @@ def arm_rows(
                 "corpus": corpus,
                 "arm": arm,
                 **{name: float(scoring.mean(SCORES[name], replicates)) for name in COLUMNS},
-                "strict_f1_low": strict.low,
-                "strict_f1_high": strict.high,
+                **{
+                    f"{name}_{side}": value
+                    for name in COLUMNS
+                    for side, value in zip(
+                        ("low", "high"),
+                        scoring.interval(scoring.over_replicates(SCORES[name](drawn), settings.bootstrap)),
+                        strict=True,
+                    )
+                },
                 "difference": minus.value,
                 "difference_low": minus.low,
                 "difference_high": minus.high,

@@ -538,7 +538,9 @@ def over_replicates(drawn: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
 
 
 def interval(drawn: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of the draws."""
+    """The middle 95 % of the draws; nan where none is defined."""
+    if np.isnan(drawn).all():
+        return np.nan, np.nan
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(drawn, [tail, 1 - tail])
     return float(low), float(high)

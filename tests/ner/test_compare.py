@@ -111,7 +111,8 @@ def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
         (-3 / 5, -1 / 3), abs=1e-6
     )
     assert (synthetic["seen_recall"], synthetic["unseen_recall"]) == (1, pytest.approx(1 / 6, abs=1e-6))
-    assert synthetic["leaks_per_note"] == 2.5
+    # 2 or 3 of 4 spans stay visible.
+    assert [synthetic[f"leaks_per_note{side}"] for side in ("_low", "", "_high")] == [2, 2.5, 3]
     assert (synthetic["notes"], synthetic["words"], synthetic["steps"]) == (101.5, 2000, 20)
     assert (synthetic["test_notes"], synthetic["runs"]) == (6, 4)
 
