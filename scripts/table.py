@@ -19,6 +19,10 @@ def main() -> None:
         if not table.is_file():
             raise UserError(f"{table}: not there yet; run `make repro`")
         print(table.read_text(encoding="utf-8"))
+    for corpus in grid.synthesized:
+        print(
+            f"The report: data/release/report/{corpus}/index.html; every error: data/release/errors/{corpus}"
+        )
     print("Every run, with learning curves and scores per label: make ui")
 
 

@@ -67,7 +67,8 @@ def clone(folder: Path) -> Path:
     listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
     for name in filter(None, listed.split("\0")):
         own = name.startswith("data/") and name.endswith(".dvc")
-        if (ROOT / name).is_file() and not own and not name.startswith(("results/", "benchmarks/")):
+        skipped = name.startswith(("results/", "benchmarks/")) and not name.startswith("results/ablations/")
+        if (ROOT / name).is_file() and not own and not skipped:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     for name in ("dvc.lock", "metrics"):

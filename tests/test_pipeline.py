@@ -24,7 +24,8 @@ CORPUS = "demo-es"
 FEWER = {"grid": {"mixtures": ["real", "rephrased"], "ensembled": [CORPUS]}}
 
 # Every stage that follows from the arms' notes onwards.
-NER = {"ner_train", "ner_evaluate", "ner_compare"}
+COMPARE = {"ner_compare", "release_report"}
+NER = {"ner_train", "ner_evaluate", *COMPARE}
 TRAINED = {*NER, "release_model"}
 TAGGING = {"synthesis_annotate", "synthesis_check", "synthesis_mix", *TRAINED}
 SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
@@ -62,18 +63,18 @@ PARAMS = {
     "corpora.demo-es.rewriting": PIECES,
     "corpora.demo-es.kinds": {"release_model"},
     "corpora.demo-es.language": {*CHECK, "release_model"},
-    "corpora.check": {"corpora_check", "synthesis_check"},
+    "corpora.check": {"corpora_check", "synthesis_check", "release_report"},
     "corpora.split": {"corpora_split", *SHARES, *PIECES},
     "corpora.share": SHARES,
     "synthesis.adapt": SYNTHESIS,
     "synthesis.generate": {"synthesis_generate", *TAGGING},
     "synthesis.annotate": TAGGING,
-    "synthesis.check": {"synthesis_check"},
+    "synthesis.check": {"synthesis_check", "release_report"},
     "synthesis.mix": {"synthesis_mix", *TRAINED},
     "ner.train": {"ner_ensemble", *TAGGING},
-    "ner.evaluate": {"ner_evaluate", "ner_compare"},
+    "ner.evaluate": {"ner_evaluate", *COMPARE},
     "ner.ensemble": {"ner_ensemble"},
-    "ner.compare": {"ner_compare"},
+    "ner.compare": COMPARE,
     "models.rephraser.demo": REPHRASER,
     "pretraining.pieces": PIECES,
     "pretraining.rephrase": REPHRASE,
@@ -85,6 +86,7 @@ PARAMS = {
     "pretraining.probe.tasks.ner": {"pretraining_probe", "pretraining_compare"},
     "pretraining.compare": {"pretraining_compare"},
     "release.model": {"release_model"},
+    "release.report": {"release_report"},
 }
 
 ALL = set(STAGES)
@@ -136,7 +138,7 @@ MODULES = {
     "stages/models/instruct.py": {"models_rephraser"},
     "stages/models/place.py": {"models_base", "models_rephraser"},
     "stages/models/rephraser.py": {"models_rephraser"},
-    "stages/ner/compare.py": {"ner_compare"},
+    "stages/ner/compare.py": COMPARE,
     "stages/ner/ensemble.py": {"ner_ensemble"},
     "stages/ner/evaluate.py": {"ner_evaluate"},
     "stages/ner/model.py": TAGGERS,
@@ -161,6 +163,8 @@ MODULES = {
     "stages/pretraining/server.py": {"pretraining_rephrase"},
     "stages/release/deidentify.py": {"release_model"},
     "stages/release/model.py": {"release_model"},
+    "stages/release/pages.py": {"release_report"},
+    "stages/release/report.py": {"release_report"},
     "stages/release/served.py": {"release_model"},
     "stages/shared/budget.py": {
         "ner_train",
@@ -172,8 +176,8 @@ MODULES = {
     "stages/shared/draws.py": {"corpora_split", "corpora_share", "pretraining_mix", "pretraining_pretrain"},
     "stages/shared/duplicates.py": {"synthesis_generate"},
     "stages/shared/facts.py": {"corpora_check", "synthesis_check"},
-    "stages/shared/gate.py": {"corpora_check", "synthesis_check", "pretraining_check"},
-    "stages/shared/grid.py": {"ner_compare", "pretraining_compare"},
+    "stages/shared/gate.py": {"corpora_check", "synthesis_check", "pretraining_check", "release_report"},
+    "stages/shared/grid.py": {*COMPARE, "pretraining_compare"},
     "stages/shared/lineage.py": ALL - {"synthesis_check", "ner_compare"},
     "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate", *LOSSES},
     "stages/shared/models.py": {

@@ -119,6 +119,13 @@ def test_the_marker_is_in_the_private_places_only(toy: Toy):
 
 
 @pytest.mark.slow
+def test_the_report_quotes_no_note_and_the_error_page_does(toy: Toy):
+    report, errors = (toy.project / f"data/release/{name}/toy/index.html" for name in ("report", "errors"))
+    assert MARKER.lower() not in report.read_text().lower()
+    assert MARKER in errors.read_text()
+
+
+@pytest.mark.slow
 def test_the_search_would_find_it(toy: Toy):
     """The marker did reach the note tables: it is not absent for lack of being read."""
     from stages.shared import notes

@@ -79,7 +79,7 @@ COLUMNS = {
     "unseen_recall": "R unseen",
 }
 QUESTION = "What does training on invented notes cost? Every arm is scored on the same real test notes"
-_BLIND = {
+BLIND = {
     True: "which no choice has looked at",
     False: "whose scores were seen while settings were chosen, so they flatter all arms",
 }
@@ -134,7 +134,7 @@ def arm_rows(
     trained: Mapping[Cell, Mapping[str, Any]],
     settings: Compare,
 ) -> pl.DataFrame:
-    """One row per corpus and arm: scores with intervals, paired difference to the reference, what it was trained on."""
+    """One row per corpus and arm: scores with intervals, paired difference to the reference, what it learnt from."""
     rows = []
     for (corpus, arm), replicates in counts.items():
         reference = counts[corpus, settings.reference]
@@ -264,7 +264,7 @@ def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
         [
             *("| " + " | ".join(line) + " |" for line in lines),
             "",
-            f"Scored on real test notes ({first['test_notes']} in {first['corpus']}), {_BLIND[settings.blind]}; "
+            f"Scored on real test notes ({first['test_notes']} in {first['corpus']}), {BLIND[settings.blind]}; "
             f"{first['runs']} model(s) per arm. Intervals: {settings.bootstrap.samples:,} draws of note groups, "
             "the same for all arms; p: as many random swaps of two arms. What each number means: docs/metrics.md.",
             "",

@@ -191,6 +191,19 @@ def describe(experiment: str, question: str, tables: Iterable[Path]) -> None:
         client.set_experiment_tag(experiment_id, "mlflow.note.content", text)
 
 
+def minutes(experiment: str, tags: Mapping[str, str]) -> float | None:
+    """How long the newest finished run with these tags took; None where the store knows none, or tracking is off."""
+    if os.environ.get("DEIDSYNTH_TRACKING") == "off":
+        return None
+    client, _ = _open(tracking_uri(), None)
+    known = client.get_experiment_by_name(experiment)
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    query = f"attributes.status = 'FINISHED' and {wanted}"
+    newest = ["attributes.start_time DESC"]
+    runs = client.search_runs([known.experiment_id], query, max_results=1, order_by=newest) if known else []
+    return (runs[0].info.end_time - runs[0].info.start_time) / 60_000 if runs else None
+
+
 def tracking_uri() -> str:
     """Address of the store; UserError for one that depends on the working directory."""
     root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
