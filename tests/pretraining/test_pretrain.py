@@ -1,5 +1,10 @@
 import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,7 @@ from stages.shared.errors import UserError
 from stages.shared.lineage import Read
 from stages.shared.notes import Note
 from tests import tiny
+from tests.graph import ROOT
 from tests.ner.conftest import make_encoder
 
 pytestmark = pytest.mark.slow
@@ -155,6 +161,39 @@ def test_a_killed_pretraining_goes_on_to_the_same_model(project, monkeypatch):
     assert not list(Path("out").rglob("*.partial"))
     resumed, _ = run(monkeypatch, other_rates=[0.02])
     assert models.hashes(resumed) == whole
+
+
+def test_kill_9_at_three_moments_costs_nothing_but_the_steps_since_a_checkpoint(project, monkeypatch):
+    """As a cluster kills: no handler runs, a checkpoint may be half written."""
+    long = {"epochs": 10, "evaluations": 6}
+    whole, metrics = run(monkeypatch, **long)
+    hashes = models.hashes(whole)
+    shutil.rmtree("out")
+    command = [sys.executable, "-m", "stages.pretraining.pretrain", *sys.argv[1:]]
+    reached = 0
+    for moment in (1, 3, 5):
+        with subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as started:
+            while started.poll() is None and newest() < moment * metrics["steps"] / 6:
+                time.sleep(0.001)
+            started.kill()
+        assert started.returncode == -signal.SIGKILL
+        assert reached < newest() < metrics["steps"]
+        reached = newest()
+        assert not whole.exists()
+    resumed, again = run(monkeypatch, **long)
+    assert models.hashes(resumed) == hashes
+    assert again == metrics
+
+
+def newest() -> int:
+    """The step of the newest complete checkpoint."""
+    states = Path("data/.scratch/pretraining").rglob("checkpoint-*/trainer_state.json")
+    return max((int(state.parent.name.partition("-")[2]) for state in states), default=0)
 
 
 def test_validation_is_whole_groups(project):
