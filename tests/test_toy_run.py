@@ -32,7 +32,8 @@ def write(toy: Toy, params: dict) -> None:
 def test_every_output_is_there(toy):
     stages = {stage.split("_")[0] for stage in graph.pipeline()["stages"]}
     assert stages == {"demo", "models", "corpora", "synthesis", "ner", "pretraining", "release"}
-    assert graph.ran(toy.output) == set(graph.pipeline()["stages"])
+    # The gate on the toy's notes fails and is let through, so nothing may be packaged.
+    assert graph.ran(toy.output) == set(graph.pipeline()["stages"]) - {"release_package"}
     status = toy.run("dvc", "status").stdout
     assert "up to date" in status
 
@@ -117,7 +118,18 @@ def test_a_second_run_finds_nothing_to_do(toy):
 def test_an_experiment_runs_only_what_it_changes(toy):
     """In a temporary copy, as queued experiments do."""
     done = toy.run("dvc", "exp", "run", "--temp", "-S", "ner.compare.bootstrap.samples=107")
-    assert graph.ran(done.stdout) == {"ner_compare"}, done.stdout[-2000:]
+    assert graph.ran(done.stdout) == {"ner_compare", "release_report"}, done.stdout[-2000:]
+
+
+def test_a_package_is_refused_where_a_gate_has_failed(toy, params):
+    params["grid"]["packaged"] = ["synthetic"]
+    write(toy, params)
+    done = toy.run("dvc", "repro", "release_package", check=False)
+    assert done.returncode != 0
+    assert "0/1.passed: failed, and let through by params" in done.stderr
+    assert not (toy.project / "data/release/package").exists() or not any(
+        (toy.project / "data/release/package").rglob("model")
+    )
 
 
 def mistake(toy: Toy, stage: str) -> str:

@@ -43,6 +43,7 @@ OVERLAY = {
         "arms": ["real", "synthetic", "mixed"],
         "ensembled": [CORPUS],
         "rewritten": [CORPUS],
+        "sources": ["real"],
         "rephrasers": ["tiny"],
         "prompts": ["encyclopedia"],
         "mixtures": ["real"],

@@ -53,13 +53,24 @@ class Served(mlflow.pyfunc.PythonModel):
 
 
 def _notes(table: pandas.DataFrame) -> list[Note]:
-    """Notes of a table; a missing text is an empty one, and a note without a patient is its own."""
+    """Notes of a table; a missing text is an empty one, and a note without a patient is its own.
+
+    UserError for a text that is something else.
+    """
     names = table["note_id"] if "note_id" in table else [str(number) for number in range(len(table))]
     patients = table["patient"] if "patient" in table else names
     return [
-        Note(str(name), str(patient), text if isinstance(text, str) else "")
-        for name, patient, text in zip(names, patients, table["text"], strict=True)
+        Note(str(name), str(patient), _text(text, number))
+        for number, (name, patient, text) in enumerate(zip(names, patients, table["text"], strict=True))
     ]
+
+
+def _text(value: Any, number: int) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or value is pandas.NA or value != value:
+        return ""
+    raise UserError(f"row {number}: text is a {type(value).__name__} and no string")
 
 
 mlflow.models.set_model(Served())

@@ -18,6 +18,7 @@ class Grid(params.Section):
     arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)
     ensembled: list[str]
     released: list[Literal["real", "annotator", "synthetic", "mixed"]]
+    packaged: list[Literal["real", "annotator", "synthetic", "mixed"]]
     rewritten: list[str]
     sources: list[Literal["real", "unseen"]]
     rephrasers: list[str]

@@ -33,7 +33,17 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
         "seeds": list(seeds),
         "arms": ARMS,
     }
-    rest = ("ensembled", "released", "rewritten", "sources", "rephrasers", "prompts", "mixtures", "tasks")
+    rest = (
+        "ensembled",
+        "released",
+        "packaged",
+        "rewritten",
+        "sources",
+        "rephrasers",
+        "prompts",
+        "mixtures",
+        "tasks",
+    )
     grid |= {name: [] for name in rest}
     return {"grid": grid, "ner": {"compare": section}}
 

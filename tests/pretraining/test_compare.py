@@ -58,7 +58,8 @@ class Project:
         lineage.write(accepted, self.rephraser)
         settings = {
             "grid": {
-                "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"], "ensembled": [], "released": [],
+                "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"],
+                "ensembled": [], "released": [], "packaged": [],
                 "rewritten": ["c"],
                 "folds": [0], "seeds": self.seeds, "sources": ["real"], "rephrasers": ["llama"],
                 "prompts": ["plain"], "mixtures": self.mixtures, "tasks": self.tasks,
@@ -180,7 +181,7 @@ def grid(**changes) -> Grid:
     return Grid.model_validate(
         {"folds": [0], "seeds": [1], "sources": [], "rephrasers": [], "prompts": [], "mixtures": ["real"],
          "tasks": [], "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"],
-         "ensembled": [], "released": [], "rewritten": ["c"]} | changes
+         "ensembled": [], "released": [], "packaged": [], "rewritten": ["c"]} | changes
     )  # fmt: skip
 
 

@@ -3,12 +3,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pandas
 import pytest
 import torch
 import yaml
 
+from benchmarks import rest_server
+from benchmarks.served import served_by_mlflow
 from stages.ner.model import Tagger
 from stages.release import model
 from stages.shared import lineage, models, tags
@@ -109,6 +113,39 @@ def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
     rows = json.loads((moved / "found.json").read_text())["predictions"]
     assert [row["text"] for row in rows] == [masked(note, "<{}>") for note in expected()]
     assert all(text not in done.stdout + done.stderr for text in TEXTS if len(text) > 3)
+
+
+@pytest.mark.slow
+def test_behind_rest_wrong_requests_get_4xx_and_the_server_lives_on(project, loopback):
+    """Long notes, odd ones and none, then everything a client can get wrong, then a right request again."""
+    model.main()
+    whole = " ".join(TEXTS[:2]) * 4000
+    assert len(whole) > 1_000_000
+    with served_by_mlflow("data/release/model/synthetic/demo/0/1", "log") as address:
+        rows = rest_server.ask(address, TEXTS)
+        assert [row["text"] for row in rows] == [masked(note) for note in expected()]
+        (long,) = rest_server.ask(address, [whole])
+        assert len(json.loads(long["spans"])) > 10_000
+        wrong = {
+            "no JSON": b"{",
+            "no known format": b'{"texts": ["a"]}',
+            "no column text": json.dumps(
+                {"dataframe_split": {"columns": ["note"], "data": [["a"]]}}
+            ).encode(),
+            "a list for a text": json.dumps(
+                {"dataframe_split": {"columns": ["text"], "data": [[[1]]]}}
+            ).encode(),
+            "an unknown policy": json.dumps(
+                {"dataframe_split": {"columns": ["text"], "data": [["Ana"]]}, "params": {"policy": "other"}}
+            ).encode(),
+        }
+        for mistake, body in wrong.items():
+            request = Request(address, body, {"Content-Type": "application/json"})
+            with pytest.raises(HTTPError) as refused:
+                build_opener(ProxyHandler({})).open(request, timeout=60)
+            assert 400 <= refused.value.code < 500, mistake
+        assert rest_server.ask(address, TEXTS[:1]) == rows[:1]
+    assert not any(text in Path("log").read_text() for text in TEXTS if len(text) > 3)
 
 
 def test_a_model_that_has_read_real_notes_is_refused(project):
