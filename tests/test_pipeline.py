@@ -69,7 +69,7 @@ PARAMS = {
     "corpora.demo-es.decoder": {"models_base", *SYNTHESIS, *PIECES, *REPHRASER},
     "corpora.demo-es.raw": {*CORPORA, *PIECES},
     "corpora.demo-es.rewriting": PIECES,
-    "corpora.demo-es.kinds": {"release_model"},
+    "corpora.demo-es.kinds": {"release_model", *REPORT},
     "corpora.demo-es.language": {*CHECK, "release_model"},
     "corpora.check": {"corpora_check", "synthesis_check", *REPORT},
     "corpora.split": {"corpora_split", *SHARES, *PIECES},
@@ -173,7 +173,7 @@ MODULES = {
     "stages/pretraining/pieces.py": {"pretraining_pieces"},
     "stages/pretraining/rephrase.py": {"pretraining_rephrase"},
     "stages/pretraining/server.py": {"pretraining_rephrase"},
-    "stages/release/deidentify.py": {"release_model"},
+    "stages/release/deidentify.py": {"release_model", "release_report"},
     "stages/release/model.py": {"release_model"},
     "stages/release/cards.py": {"release_package"},
     "stages/release/licences.py": {"release_package"},
@@ -245,7 +245,7 @@ MODULES = {
     - {"demo_notes", "demo_pairs", "corpora_prepare", "synthesis_adapt", "synthesis_mix"}
     - {"models_base", "models_rephraser", "pretraining_pieces", "pretraining_rephrase"}
     - {"pretraining_mix", "pretraining_pretrain", "pretraining_perplexity"},
-    "stages/shared/text.py": {*DEMO, "release_model"},
+    "stages/shared/text.py": {*DEMO, "release_model", "release_report"},
     "stages/shared/tokenizers.py": {"models_base"},
     "stages/shared/training.py": {
         "models_base",

@@ -17,6 +17,8 @@ from functools import cache
 from random import Random
 from typing import Any, Literal
 
+from pydantic import RootModel
+
 from stages.shared.errors import UserError
 from stages.shared.notes import Note, Span
 from stages.shared.text import folded
@@ -27,6 +29,12 @@ Kind = Literal[
 ]  # fmt: skip
 Action = Literal["keep", "mask", "generalise", "shift", "surrogate"]
 Policy = Mapping[Kind, Action]
+
+
+class Kinds(RootModel[dict[str, Kind]]):
+    """Section corpora.<corpus>.kinds: what each label is."""
+
+
 # Languages that dates and names are read and written in.
 Language = Literal["es", "sv", "en"]
 

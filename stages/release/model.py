@@ -32,10 +32,6 @@ class Model(params.Section):
     real_weights: bool
 
 
-class Kinds(RootModel[dict[str, deidentify.Kind]]):
-    """Section corpora.<corpus>.kinds."""
-
-
 class Language(RootModel[deidentify.Language]):
     """Section corpora.<corpus>.language."""
 
@@ -47,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="folder to write: an MLflow model, and lineage.json")
     args = parser.parse_args()
     settings = params.load(Model, "release.model")
-    kinds = params.load(Kinds, f"corpora.{args.corpus}.kinds").root
+    kinds = params.load(deidentify.Kinds, f"corpora.{args.corpus}.kinds").root
     language = params.load(Language, f"corpora.{args.corpus}.language").root
     if settings.policy not in settings.policies:
         known = ", ".join(sorted(settings.policies))

@@ -90,6 +90,15 @@ _REPORT = """{% extends "frame" %}
 <td>{{ number(row.clean_notes) }}</td><td>{{ number(row.leaks_per_note) }}</td>
 <td>{{ number(1 - row.blind_precision) }}</td></tr>{% endfor %}</tbody></table>
 
+<h2 id="leaks">What stays visible</h2>
+<table>
+<caption>Identifiers left visible, at least in part, per 1,000 notes; beside it the upper end of the 95 % interval, no lower than no leak in these notes leaves possible</caption>
+<thead><tr><th scope="col">kind</th><th scope="col">gold spans</th>{% for arm in arms %}<th scope="col">{{ arm.arm }}</th>
+<th scope="col">at most</th>{% endfor %}</tr></thead>
+<tbody>{% for row in leaks %}
+<tr><th scope="row">{{ row.kind }}</th><td>{{ number(row.gold, 0) }}</td>{% for arm in arms %}<td>{{ number(row.arms[arm.arm].left, 0) }}</td>
+<td>{{ number(row.arms[arm.arm].upper, 0) }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
+
 <h2 id="labels">Label by label</h2>
 <table class="bars">
 <caption>Strict F1{% for arm in arms %}, <span class="bar" style="width:.7rem;background:{{ colours[arm.arm] }}"></span>

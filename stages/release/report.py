@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.ner.compare import BLIND, COLOURS, COLUMNS, QUESTION, Compare, Sources, cells
+from stages.ner.compare import BLIND, COLOURS, COLUMNS, QUESTION, Compare, Sources, cells, count
 from stages.release import pages
+from stages.release.deidentify import Kinds
 from stages.shared import lineage, notes, params, scoring
 from stages.shared.console import say
 from stages.shared.errors import run
@@ -25,9 +26,9 @@ FILE = "index.html"
 _CONTEXT, _PLACES = 60, 5000
 KINDS = ("right", "missed", "false alarm", "other label", "other borders")
 _HEADINGS = {
-    "scores": "Scores", "operation": "Recall-first", "labels": "Labels", "confusion": "Confusion",
-    "calibration": "Calibration", "ablations": "Ablations", "gates": "Quality gates", "cost": "Cost",
-    "settings": "Data and settings",
+    "scores": "Scores", "operation": "Recall-first", "leaks": "What stays visible", "labels": "Labels",
+    "confusion": "Confusion", "calibration": "Calibration", "ablations": "Ablations", "gates": "Quality gates",
+    "cost": "Cost", "settings": "Data and settings",
 }  # fmt: skip
 
 
@@ -69,12 +70,13 @@ def main() -> None:
     parser.add_argument("--errors", required=True, help="folder to write: the private page of every error")
     args = parser.parse_args()
     settings = params.load(Report, "release.report")
+    kinds = params.load(Kinds, f"corpora.{args.corpus}.kinds").root
     compare = params.load(Compare, "ner.compare")
     grid = params.load(Grid, "grid")
     sources = Sources(args.train, args.evaluate, args.predictions, args.split)
     inputs = Inputs(args.compare, sources, args.synthesis, args.gate, args.ablations)
     with building(args.out) as out, building(args.errors) as errors:
-        content = report(args.corpus, grid, compare, settings, inputs)
+        content = report(args.corpus, grid, compare, settings, kinds, inputs)
         write(out, pages.render("report", **content))
         browser, reads = error_page(args.corpus, grid, settings, sources)
         write(errors, pages.render("errors", **browser))
@@ -89,10 +91,13 @@ def write(folder: Path, page: str) -> None:
     (folder / FILE).write_text(page, encoding="utf-8")
 
 
-def report(corpus: str, grid: Grid, compare: Compare, settings: Report, inputs: Inputs) -> dict[str, Any]:
+def report(
+    corpus: str, grid: Grid, compare: Compare, settings: Report, kinds: Mapping[str, str], inputs: Inputs
+) -> dict[str, Any]:
     """What stands on the report: numbers, names and settings, no text of a note."""
     arms = _table(inputs.compare / "arms.csv")
     reference = next(row for row in arms if row["arm"] == compare.reference)
+    counts, _ = count(inputs.sources, cells(grid, corpus))
     images = list(ablations(inputs.ablations / settings.ablations)) if settings.ablations else []
     contents = {anchor: heading for anchor, heading in _HEADINGS.items() if images or anchor != "ablations"}
     return {
@@ -107,6 +112,7 @@ def report(corpus: str, grid: Grid, compare: Compare, settings: Report, inputs: 
         "blind": f"Test notes {BLIND[compare.blind]}.",
         "arms": arms,
         "operation": list(operation(pl.read_csv(inputs.compare / "operation.csv"))),
+        "leaks": list(leaks(counts, kinds, compare.bootstrap)),
         "labels": list(by_label(_table(inputs.compare / "labels.csv"))),
         "confusion": [matrix(_table(inputs.compare / "confusion.csv"), row["arm"]) for row in arms],
         "calibration": [calibration(inputs.sources.evaluate, corpus, row["arm"], grid) for row in arms],
@@ -147,6 +153,33 @@ def operation(points: pl.DataFrame) -> Iterator[dict[str, Any]]:
         for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
             rows = points.filter(chosen, arm=arm)
             yield {"arm": arm, "operation": name} | rows.select(pl.col(pl.Float64).mean()).row(0, named=True)
+
+
+def leaks(
+    counts: Mapping[tuple[str, str], Sequence[scoring.Counts]],
+    kinds: Mapping[str, str],
+    bootstrap: scoring.Bootstrap,
+) -> Iterator[dict[str, Any]]:
+    """Identifiers left visible, at least in part, per 1,000 notes, of each kind and of all: one row per kind.
+
+    By arm the value and the upper end of its 95 % interval, which is never below what no leak in so many notes leaves
+    possible (the rule of three).
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for (_, arm), replicates in counts.items():
+        total, drawn = scoring.total(replicates), scoring.resample(replicates, bootstrap)
+        notes_ = len(replicates[0].note_ids)
+        for kind_ in ("all", *sorted({kinds[label] for label in total.labels})):
+            chosen = [row for row, label in enumerate(total.labels) if kind_ in ("all", kinds[label])]
+            values = [
+                1000 * (of.of_labels("gold") - of.of_labels("hidden"))[..., chosen].sum(axis=-1) / of["notes"]
+                for of in (total, drawn)
+            ]
+            _, high = scoring.interval(scoring.over_replicates(values[1], bootstrap))
+            gold = int(total.of_labels("gold")[0, chosen].sum())
+            row = rows.setdefault(kind_, {"kind": kind_, "gold": gold, "arms": {}})
+            row["arms"][arm] = {"left": float(values[0].mean()), "upper": max(high, 3000 / notes_)}
+    yield from sorted(rows.values(), key=lambda row: -row["gold"])
 
 
 def by_label(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
