@@ -1,18 +1,20 @@
 """Write the results tables of README.md and docs/ from results/: `make tables`.
 
 A block between `<!-- study x -->` and `<!-- /study -->` is replaced by what results/x/ records: ner_compare's table,
-the commit, the machine and the time; `<!-- rewriting x -->` by what pretraining_compare found. Nothing between such
-marks is written by hand.
+the commit, the machine and the time; `<!-- rewriting x -->` by what pretraining_compare found; `<!-- ablations x -->`
+by the points of the profile's ablations. Nothing between such marks is written by hand.
 """
 
 import re
 from pathlib import Path
 
+import polars as pl
+
 from stages.shared.errors import run
 from stages.shared.outputs import read_json
 
 RESULTS = Path("results")
-BLOCK = re.compile(r"(<!-- (study|rewriting) ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (study|rewriting|ablations) ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -32,7 +34,9 @@ def filled(text: str) -> str:
 
 
 def table(kind: str, study: str) -> str:
-    """A study's comparison of one branch, and from which commit, machine and time it comes."""
+    """A study's comparison of one branch, and from which commit, machine and time it comes; or its ablations."""
+    if kind == "ablations":
+        return "".join(["\n", *map(ablation, sorted((RESULTS / "ablations" / study).glob("*/points.csv")))])
     folder = RESULTS / study
     branch = {"study": "ner", "rewriting": "pretraining"}[kind]
     comparisons = sorted((folder / "metrics" / branch / "compare").rglob("table.md"))
@@ -49,6 +53,43 @@ def table(kind: str, study: str) -> str:
         f"`make study PROFILE={study}` at commit {record['commit'][:10]}: {computed:.0f} minutes of stages{note} on "
         f"{machine['cores']} cores ({machine['cpu']}), no GPU. Settings, times per stage and all metrics: "
         f"[results/{study}](results/{study}).\n\n"
+    )
+
+
+def ablation(points: Path) -> str:
+    """The points of one axis: scores by arm and budget, missing ones too, and the picture."""
+    axis, profile = points.parent.name, points.parent.parent.name
+    record = read_json(points.with_name("study.json"))
+    head = [
+        "point",
+        "budget",
+        "trained on",
+        "strict F1 (95 %)",
+        "token F1",
+        "PII words hidden",
+        "words",
+        "steps",
+    ]
+    lines = [head, ["---:"] + ["---"] * 2 + ["---:"] * 5]
+    for row in pl.read_csv(points).sort("budget", "x", maintain_order=True).iter_rows(named=True):
+        scores = ["missing", *["–"] * 4]
+        if row["status"] == "done":
+            interval = f"{row['strict_f1_low']:.3f}–{row['strict_f1_high']:.3f}"
+            scores = [f"**{row['strict_f1']:.3f}** ({interval})", f"{row['token_f1']:.3f}"]
+            scores += [f"{row['blind_recall']:.3f}", f"{row['words']:,.0f}", f"{row['steps']:,.0f}"]
+        lines.append([f"{row['x']:g}", row["budget"], row["arm"] or "–", *scores])
+    return "\n".join(
+        [
+            f"### {axis}",
+            "",
+            *("| " + " | ".join(line) + " |" for line in lines),
+            "",
+            f"![{axis}](../{points.with_name('curve.svg').as_posix()})",
+            "",
+            f"`make ablation AXIS={axis} PROFILE={profile}` at commit {record['commit'][:10]}.",
+            "",
+            "",
+        ]
     )
 
 

@@ -53,6 +53,22 @@ def test_the_second_branch_has_a_block_of_its_own(workdir):
     assert "Not recorded yet" in tables.filled("<!-- study small -->\n<!-- /study -->")
 
 
+def test_ablations_show_their_points_and_the_missing_ones(workdir):
+    folder = Path("results/ablations/small/volume")
+    folder.mkdir(parents=True)
+    (folder / "points.csv").write_text(
+        "budget,x,experiment,status,corpus,arm,strict_f1,strict_f1_low,strict_f1_high,token_f1,blind_recall,words,steps,runs\n"
+        "equal steps,100.0,b,missing,,,,,,,,,,\n"
+        "equal steps,5.0,a,done,c,synthetic,0.5,0.41,0.59,0.625,0.75,1234.0,200.0,1.0\n"
+    )
+    write_json(folder / "study.json", {"commit": "0123456789abcdef"})
+    lines = tables.filled("<!-- ablations small -->\n<!-- /ablations -->").splitlines()
+    assert "| 5 | equal steps | synthetic | **0.500** (0.410–0.590) | 0.625 | 0.750 | 1,234 | 200 |" in lines
+    assert "| 100 | equal steps | – | missing | – | – | – | – |" in lines
+    assert lines.index("### volume") == 2
+    assert "![volume](../results/ablations/small/volume/curve.svg)" in lines
+
+
 def test_pages_show_what_results_record():
     for page in tables.pages():
         text = page.read_text(encoding="utf-8")
