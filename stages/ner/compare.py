@@ -5,7 +5,7 @@ Driven by `grid`, not by what lies in the folders: DVC leaves the outputs of rem
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -273,6 +273,14 @@ def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
     )
 
 
+def operations(operated: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Every arm's default and recall-first operation: mean scores over folds and seeds; `needless` is hidden so."""
+    for arm in operated["arm"].unique(maintain_order=True):
+        for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
+            rows = operated.filter(chosen, arm=arm).with_columns(needless=1 - pl.col("blind_precision"))
+            yield {"arm": arm, "operation": name} | rows.select(pl.col(pl.Float64).mean()).row(0, named=True)
+
+
 def operation_table(operated: pl.DataFrame) -> list[str]:
     """Lines of Markdown: what a bias against O, chosen on the select notes, hides more, and what it costs."""
     head = [
@@ -285,11 +293,9 @@ def operation_table(operated: pl.DataFrame) -> list[str]:
         "R",
     ]
     lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
-    for arm in operated["arm"].unique(maintain_order=True):
-        for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
-            rows = operated.filter(chosen, arm=arm).with_columns(needless=1 - pl.col("blind_precision"))
-            names = ("blind_recall", "clean_notes", "leaks_per_note", "needless", "strict_recall")
-            lines.append([arm, name, *map(_show, rows.select(pl.col(*names).mean()).row(0))])
+    names = ("blind_recall", "clean_notes", "leaks_per_note", "needless", "strict_recall")
+    for row in operations(operated):
+        lines.append([row["arm"], row["operation"], *(_show(row[name]) for name in names)])
     return [
         *("| " + " | ".join(line) + " |" for line in lines),
         "",

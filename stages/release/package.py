@@ -8,7 +8,7 @@ whose scores depend on our decoder.
 
 import argparse
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ def both_ways(model: Path, test: str, predictions: str) -> tuple[dict[str, Any],
     return scores(notes.read(predictions)), scores(stock_tagged(model, gold))
 
 
-def stock_tagged(model: Path, gold: Iterable[Note]) -> Iterator[Note]:
+def stock_tagged(model: Path, gold: Sequence[Note]) -> Iterator[Note]:
     """Notes as the stock pipeline tags them, words by their first subword; nothing of ours takes part."""
     import warnings
 
@@ -132,8 +132,7 @@ def stock_tagged(model: Path, gold: Iterable[Note]) -> Iterator[Note]:
         # It warns of tokenizers without words of their own: what that costs is what is measured here.
         warnings.simplefilter("ignore")
         tag = pipeline("token-classification", model=str(model), aggregation_strategy="first", stride=32)
-        rows = list(gold)
-        for note in progress(rows, total=len(rows), label="stock pipeline"):
+        for note in progress(gold, total=len(gold), label="stock pipeline"):
             yield replace(
                 note, spans=tuple(stock_spans(note.text, tag(note.text) if note.text.strip() else []))
             )

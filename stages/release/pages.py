@@ -88,7 +88,7 @@ _REPORT = """{% extends "frame" %}
 <tbody>{% for row in operation %}
 <tr><th scope="row">{{ row.arm }}</th><td class="left">{{ row.operation }}</td><td>{{ number(row.blind_recall) }}</td>
 <td>{{ number(row.clean_notes) }}</td><td>{{ number(row.leaks_per_note) }}</td>
-<td>{{ number(1 - row.blind_precision) }}</td></tr>{% endfor %}</tbody></table>
+<td>{{ number(row.needless) }}</td></tr>{% endfor %}</tbody></table>
 
 <h2 id="leaks">What stays visible</h2>
 <table>

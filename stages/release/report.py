@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.ner.compare import BLIND, COLOURS, COLUMNS, QUESTION, Compare, Sources, cells, count
+from stages.ner.compare import BLIND, COLOURS, COLUMNS, QUESTION, Compare, Sources, cells, count, operations
 from stages.release import pages
 from stages.release.deidentify import Kinds
 from stages.shared import lineage, notes, params, scoring
@@ -111,7 +111,7 @@ def report(
         "colours": COLOURS,
         "blind": f"Test notes {BLIND[compare.blind]}.",
         "arms": arms,
-        "operation": list(operation(pl.read_csv(inputs.compare / "operation.csv"))),
+        "operation": list(operations(pl.read_csv(inputs.compare / "operation.csv"))),
         "leaks": list(leaks(counts, kinds, compare.bootstrap)),
         "labels": list(by_label(_table(inputs.compare / "labels.csv"))),
         "confusion": [matrix(_table(inputs.compare / "confusion.csv"), row["arm"]) for row in arms],
@@ -145,14 +145,6 @@ def answer(arms: Sequence[Mapping[str, Any]], reference: Mapping[str, Any]) -> s
         f"visible; on average {row['leaks_per_note']:.2f} identifiers a note stay, at least in part "
         f"({reference['leaks_per_note']:.2f} after learning from real notes)."
     )
-
-
-def operation(points: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """Default and recall-first rows of every arm, averaged over folds and seeds."""
-    for arm in points["arm"].unique(maintain_order=True):
-        for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
-            rows = points.filter(chosen, arm=arm)
-            yield {"arm": arm, "operation": name} | rows.select(pl.col(pl.Float64).mean()).row(0, named=True)
 
 
 def leaks(
