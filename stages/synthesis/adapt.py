@@ -170,6 +170,11 @@ def _prepare(base: str | Path, settings: Adapt) -> Any:
             bnb_4bit_compute_dtype=torch.bfloat16 if settings.precision == "bf16" else torch.float32,
         )
         model = models.load_decoder(base, quantization_config=four_bit, device_map={"": models.device()})
+        for module in model.modules():
+            # On a CPU with AVX512-BF16 bitsandbytes 0.50 repacks the weights when a model is evaluated, into a form
+            # that has no gradient and knows no rows shorter than a block: what is trained next would stay as it is.
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     else:
         model = models.load_decoder(base).to(models.device())
