@@ -9,14 +9,16 @@ one experiment `ablation/<profile>` with a run per curve. A point that failed or
 import argparse
 import io
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scripts import study
+from scripts.gains import gains
 from stages.ner.compare import COLOURS
 from stages.shared import params
 from stages.shared.errors import UserError, run
@@ -36,9 +38,11 @@ SCORES = (
     "steps",
     "runs",
 )
+# Of select notes, which choose; and of test notes where the axis has a plain point, which confirm.
+CHOICE = ("select_f1", "gain", "gain_low", "gain_high", "gain_p")
 SCHEMA = {
     "budget": pl.String, "x": pl.Float64, "experiment": pl.String, "status": pl.String, "corpus": pl.String,
-    "arm": pl.String, **dict.fromkeys(SCORES, pl.Float64),
+    "arm": pl.String, **dict.fromkeys((*SCORES, *CHOICE), pl.Float64),
 }  # fmt: skip
 
 
@@ -52,6 +56,14 @@ class Axis(params.Section):
     budgets: dict[str, dict[str, Any]] = Field(min_length=1)
     # Token F1 of the paper by point, for the shape.
     paper: dict[float, float]
+    # The point that the others are to beat, where the axis asks which is best.
+    plain: float | None = None
+
+    @model_validator(mode="after")
+    def _plain_is_a_point(self) -> "Axis":
+        if self.plain is not None and self.plain not in self.points:
+            raise ValueError(f"plain is {self.plain:g}, which is none of the points")
+        return self
 
 
 class Point(NamedTuple):
@@ -77,6 +89,8 @@ def main() -> None:
     if not args.collect:
         execute(project, wanted, baseline)
     table = collect(project, wanted, baseline)
+    if axis.plain is not None:
+        table = with_gains(table, axis.plain, project, settings, experiments(project, baseline))
     folder = Path("results", "ablations", args.profile, args.axis)
     folder.mkdir(parents=True, exist_ok=True)
     table.write_csv(folder / "points.csv", float_precision=6)
@@ -182,18 +196,52 @@ def collect(project: Path, wanted: list[Point], baseline: str) -> pl.DataFrame:
         if not arms:
             rows.append(own | {"status": "missing"})
         rows += [
-            own | {"status": "done", **{name: arm[name] for name in ("corpus", "arm", *SCORES)}}
+            own | {"status": "done", **{name: arm[name] for name in ("corpus", "arm", *SCORES, "select_f1")}}
             for arm in arms
         ]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
+def with_gains(
+    table: pl.DataFrame, plain: float, project: Path, settings: Mapping[str, Any], finished: Mapping[str, str]
+) -> pl.DataFrame:
+    """The table with what each synthetic arm gains over that of the plain point of its budget and corpus."""
+    done = table.filter(status="done", arm="synthetic")
+    for (_, corpus), rows in done.group_by("budget", "corpus", maintain_order=True):
+        if plain not in rows["x"]:
+            continue
+        [reference] = rows.filter(x=plain)["experiment"]
+        revisions = {name: finished[name] for name in rows["experiment"]}
+        for name, gain in gains(project, settings, revisions, reference, corpus, "synthetic").items():
+            row = (
+                (pl.col("experiment") == name) & (pl.col("corpus") == corpus) & (pl.col("arm") == "synthetic")
+            )
+            found = zip(CHOICE[1:], (*gain.difference, gain.p), strict=True)
+            table = table.with_columns(
+                pl.when(row).then(value).otherwise(column).alias(column) for column, value in found
+            )
+    return table
+
+
 def _arms(project: Path, revision: str) -> list[dict[str, Any]]:
-    """The rows of all corpora's comparison in an experiment."""
+    """The rows of all corpora's comparison in an experiment, each with its last F1 on select notes."""
+    arms, curves = (_tables(project, revision, name) for name in ("arms", "curves"))
+    if arms is None or curves is None:
+        return []
+    last = curves.filter(pl.col("step") == pl.col("step").max().over("corpus", "arm", "fold", "seed"))
+    chosen = last.group_by("corpus", "arm").agg(pl.col("select_f1").mean())
+    return arms.join(chosen, on=["corpus", "arm"], how="left", maintain_order="left").to_dicts()
+
+
+def _tables(project: Path, revision: str, name: str) -> pl.DataFrame | None:
+    """That table of ner_compare, of all corpora; None where the experiment has none."""
     listed = _git(project, "ls-tree", "-r", "--name-only", revision, "metrics/ner/compare")
-    tables = [path for path in listed.splitlines() if path.endswith("/arms.csv")]
-    frames = [pl.read_csv(io.StringIO(_git(project, "show", f"{revision}:{path}"))) for path in tables]
-    return [row for frame in frames for row in frame.iter_rows(named=True)]
+    paths = [path for path in listed.splitlines() if path.endswith(f"/{name}.csv")]
+    tables = [
+        pl.read_csv(io.StringIO(_git(project, "show", f"{revision}:{path}")), infer_schema_length=None)
+        for path in paths
+    ]
+    return pl.concat(tables) if tables else None
 
 
 def missing(table: pl.DataFrame) -> list[str]:

@@ -7,9 +7,11 @@ by the points of the profile's ablations. Nothing between such marks is written 
 
 import re
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from scripts.ablation import SCHEMA
 from stages.shared.errors import run
 from stages.shared.outputs import read_json
 
@@ -70,13 +72,21 @@ def ablation(points: Path) -> str:
         "words",
         "steps",
     ]
-    lines = [head, ["---:"] + ["---"] * 2 + ["---:"] * 5]
-    for row in pl.read_csv(points).sort("budget", "x", maintain_order=True).iter_rows(named=True):
-        scores = ["missing", *["–"] * 4]
+    # Axes without a plain point may lack its columns.
+    parts = [pl.DataFrame(schema=SCHEMA), pl.read_csv(points, infer_schema_length=None)]
+    table = pl.concat(parts, how="diagonal_relaxed").sort("budget", "x", maintain_order=True)
+    compared = table["gain"].count() > 0
+    if compared:
+        head += ["select F1", "test F1 minus plain (95 %)", "p (Holm)"]
+    lines = [head, ["---:"] + ["---"] * 2 + ["---:"] * (len(head) - 3)]
+    for row in table.iter_rows(named=True):
+        scores = ["missing", *["–"] * (len(head) - 4)]
         if row["status"] == "done":
             interval = f"{row['strict_f1_low']:.3f}–{row['strict_f1_high']:.3f}"
             scores = [f"**{row['strict_f1']:.3f}** ({interval})", f"{row['token_f1']:.3f}"]
             scores += [f"{row['blind_recall']:.3f}", f"{row['words']:,.0f}", f"{row['steps']:,.0f}"]
+            if compared:
+                scores += _gain(row)
         lines.append([f"{row['x']:g}", row["budget"], row["arm"] or "–", *scores])
     return "\n".join(
         [
@@ -91,6 +101,15 @@ def ablation(points: Path) -> str:
             "",
         ]
     )
+
+
+def _gain(row: dict[str, Any]) -> list[str]:
+    """F1 on select notes, which chooses, and the gain on test notes, which confirms."""
+    chosen = f"{row['select_f1']:.3f}"
+    if row["gain"] is None:
+        return [chosen, "–", "–"]
+    gain, low, high = (f"{row[name]:+.3f}" for name in ("gain", "gain_low", "gain_high"))
+    return [chosen, f"{gain} ({low} to {high})", f"{row['gain_p']:.3f}"]
 
 
 if __name__ == "__main__":

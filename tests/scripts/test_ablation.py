@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from scripts import ablation, study
+from scripts.gains import holm
 from stages.shared.errors import UserError
 from tests import graph
 
@@ -15,10 +16,13 @@ AXIS = {
     "points": {0: {"corpora.share.generator": 0.0}, 50: {"corpora.share.generator": 0.5}},
     "budgets": {"equal steps": {}, "2 epochs": {"ner.train.steps": None, "ner.train.epochs": 2}},
     "paper": {0: 0.3, 95: 0.9},
+    "plain": 0,
 }
 # The F1 that the stub reports says what it was run with; a share of 0.25 fails.
 STUB = """
 import pathlib, yaml
+from stages.shared import notes
+from stages.shared.notes import Note, Span
 settings = yaml.safe_load(open("params.yaml"))
 share, train = settings["corpora"]["share"]["generator"], settings["ner"]["train"]
 assert share != 0.25
@@ -29,12 +33,29 @@ folder.mkdir(parents=True, exist_ok=True)
     "corpus,arm,strict_f1,strict_f1_low,strict_f1_high,token_f1,blind_recall,words,steps,runs\\n"
     f"own,synthetic,{f1},{f1 - 0.01},{f1 + 0.02},0.5,0.75,1000,10,1\\n"
 )
+(folder / "curves.csv").write_text(
+    "corpus,arm,fold,seed,step,train_loss,select_f1\\n"
+    f"own,synthetic,0,1,5,1.0,0.1\\nown,synthetic,0,1,10,0.5,{f1 / 2}\\n"
+)
+# Of 40 names a share of 0 finds every second one, a share of 0.5 three of four.
+found = {0: (0, 2), 0.5: (0, 1, 2)}.get(share, ())
+for name, kept in (("corpora/split/own/0/test", (0, 1, 2, 3)), ("predictions/synthetic/own/0/1", found)):
+    named = [
+        Note(f"n{i}", f"n{i}", "Anna was here", (Span(0, 4, "NAME"),) if i % 4 in kept else ()) for i in range(40)
+    ]
+    notes.write(pathlib.Path("data", name), named)
 """
 STAGE = {
     "cmd": "python compare.py",
     "deps": ["compare.py"],
     "params": ["corpora.share", "ner"],
-    "outs": [{"metrics/ner/compare/own/arms.csv": {"cache": False}}],
+    "outs": [
+        *({f"metrics/ner/compare/own/{name}.csv": {"cache": False}} for name in ("arms", "curves")),
+        *(
+            {f"data/{name}": {"remote": "vault"}}
+            for name in ("corpora/split/own/0/test", "predictions/synthetic/own/0/1")
+        ),
+    ],
 }
 
 
@@ -80,6 +101,13 @@ def test_a_sweep_is_queued_run_collected_and_drawn(project):
     picture = (results / "curve.svg").read_text()
     assert "<svg" in picture and str(project) not in picture
 
+    # Three of four names instead of two: F1 6/7 instead of 2/3; and no plain point beats itself.
+    table = pl.read_csv(results / "points.csv").filter(budget="equal steps")
+    assert table["select_f1"].to_list() == pytest.approx([0, 0.125])
+    assert table["gain"].to_list() == [None, pytest.approx(6 / 7 - 2 / 3, abs=1e-6)]
+    [low], [p] = table["gain_low"].drop_nulls(), table["gain_p"].drop_nulls()
+    assert 0.05 < low < 6 / 7 - 2 / 3 and p < 0.01
+
     # One run per curve in the checkout's store, a point per step.
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("ablation/own").experiment_id])
@@ -116,6 +144,19 @@ def test_an_unknown_axis_names_those_there_are(workdir):
     (ablation.AXES / "volume.yaml").write_text(yaml.safe_dump({**AXIS, "budget": {}}))
     with pytest.raises(UserError, match=r"axis\.budget is not a known key; did you mean budgets"):
         ablation.load("volume")
+
+
+def test_a_plain_point_is_one_of_the_points(workdir):
+    ablation.AXES.mkdir(parents=True)
+    (ablation.AXES / "volume.yaml").write_text(yaml.safe_dump(AXIS | {"plain": 10}))
+    with pytest.raises(UserError, match="plain is 10, which is none of the points"):
+        ablation.load("volume")
+
+
+def test_holm_corrects_for_the_number_of_tests():
+    # statsmodels' multipletests(..., method="holm") of the same p-values.
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([0.9, 0.8]) == [1, 1]
 
 
 def test_every_axis_names_keys_of_params_and_names_that_git_takes():
