@@ -26,7 +26,7 @@ CORPUS = "demo-es"
 FEWER = {
     "grid": {
         "sources": ["real"], "prompts": ["encyclopedia"], "mixtures": ["rephrased"],
-        "ensembled": [CORPUS], "packaged": ["synthetic"],
+        "ensembled": [CORPUS], "selftrained": [CORPUS], "packaged": ["synthetic"],
     }
 }  # fmt: skip
 
@@ -35,9 +35,11 @@ REPORT = {"release_report", "release_package"}
 COMPARE = {"ner_compare", *REPORT}
 NER = {"ner_train", "ner_evaluate", *COMPARE}
 TRAINED = {*NER, "release_model"}
+# Annotators beyond one; real notes' model is the teacher of the last.
+MORE = {"ner_ensemble", "ner_selftrain"}
 TAGGING = {"synthesis_annotate", "synthesis_check", "synthesis_mix", *TRAINED}
-SYNTHESIS = {"synthesis_adapt", "synthesis_generate", *TAGGING}
-SHARES = {"corpora_share", "ner_ensemble", *SYNTHESIS}
+SYNTHESIS = {"synthesis_adapt", "synthesis_generate", "ner_selftrain", *TAGGING}
+SHARES = {"corpora_share", *MORE, *SYNTHESIS}
 CORPORA = {"corpora_prepare", "corpora_check", "corpora_split", *SHARES}
 
 SCORE = {"pretraining_perplexity", "pretraining_probe", "pretraining_compare"}
@@ -60,7 +62,7 @@ PARAMS = {
     "demo.pairs": {"demo_pairs", *REPHRASER},
     "corpora.demo-es.encoder": {
         "models_base",
-        "ner_ensemble",
+        *MORE,
         *TAGGING,
         "pretraining_pretrain",
         "pretraining_probe",
@@ -75,13 +77,14 @@ PARAMS = {
     "corpora.split": {"corpora_split", *SHARES, *PIECES},
     "corpora.share": SHARES,
     "synthesis.adapt": SYNTHESIS,
-    "synthesis.generate": {"synthesis_generate", *TAGGING},
+    "synthesis.generate": {"synthesis_generate", "ner_selftrain", *TAGGING},
     "synthesis.annotate": TAGGING,
     "synthesis.check": {"synthesis_check", *REPORT},
     "synthesis.mix": {"synthesis_mix", *TRAINED},
-    "ner.train": {"ner_ensemble", *TAGGING},
+    "ner.train": {*MORE, *TAGGING},
     "ner.evaluate": {"ner_evaluate", *COMPARE},
     "ner.ensemble": {"ner_ensemble"},
+    "ner.selftrain": {"ner_selftrain"},
     "ner.compare": COMPARE,
     "models.rephraser.demo": REPHRASER,
     "pretraining.pieces": PIECES,
@@ -104,7 +107,7 @@ DEMO = {"demo_notes", "demo_pairs"}
 TAGGERS = {
     "release_package",
     "synthesis_annotate",
-    "ner_ensemble",
+    *MORE,
     "ner_train",
     "ner_evaluate",
     "pretraining_probe",
@@ -155,7 +158,8 @@ MODULES = {
     "stages/ner/evaluate.py": {"ner_evaluate"},
     "stages/ner/model.py": TAGGERS,
     "stages/ner/operation.py": {"ner_evaluate"},
-    "stages/ner/train.py": {"ner_train", "ner_ensemble", "pretraining_probe"},
+    "stages/ner/selftrain.py": {"ner_selftrain"},
+    "stages/ner/train.py": {"ner_train", *MORE, "pretraining_probe"},
     "stages/ner/windows.py": TAGGERS,
     "stages/pretraining/check.py": {"pretraining_check"},
     "stages/pretraining/compare.py": {"pretraining_compare"},
@@ -183,7 +187,7 @@ MODULES = {
     "stages/release/served.py": {"release_model"},
     "stages/shared/budget.py": {
         "ner_train",
-        "ner_ensemble",
+        *MORE,
         "pretraining_probe",
         "synthesis_adapt",
         "synthesis_generate",
@@ -205,7 +209,7 @@ MODULES = {
         "synthesis_generate",
         "synthesis_annotate",
         "ner_train",
-        "ner_ensemble",
+        *MORE,
         "ner_evaluate",
         "release_model",
         "release_package",
@@ -214,7 +218,7 @@ MODULES = {
         "models_base",
         "models_rephraser",
         "ner_train",
-        "ner_ensemble",
+        *MORE,
         "synthesis_adapt",
         "synthesis_generate",
         "pretraining_pretrain",
@@ -239,7 +243,7 @@ MODULES = {
     "stages/shared/params.py": ALL,
     "stages/shared/public.py": {"models_base", "pretraining_pieces", *LOSSES},
     "stages/shared/sampling.py": {"synthesis_generate", "pretraining_rephrase"},
-    "stages/shared/scoring.py": {*NER, "ner_ensemble", "pretraining_probe", "pretraining_compare"},
+    "stages/shared/scoring.py": {*NER, *MORE, "pretraining_probe", "pretraining_compare"},
     "stages/shared/tag_checks.py": {"corpora_check", "synthesis_check"},
     "stages/shared/tags.py": ALL
     - {"demo_notes", "demo_pairs", "corpora_prepare", "synthesis_adapt", "synthesis_mix"}
@@ -253,7 +257,7 @@ MODULES = {
         "synthesis_generate",
         "models_rephraser",
         "ner_train",
-        "ner_ensemble",
+        *MORE,
         "pretraining_pretrain",
         "pretraining_probe",
     },
@@ -261,11 +265,11 @@ MODULES = {
         "synthesis_adapt",
         "synthesis_generate",
         "ner_train",
-        "ner_ensemble",
+        *MORE,
         "pretraining_probe",
     },
     "stages/synthesis/adapt.py": {"synthesis_adapt", "synthesis_generate"},
-    "stages/synthesis/annotate.py": {"synthesis_annotate"},
+    "stages/synthesis/annotate.py": {"synthesis_annotate", "ner_selftrain"},
     "stages/synthesis/check.py": {"synthesis_check"},
     "stages/synthesis/generate.py": {"synthesis_generate"},
     "stages/synthesis/mix.py": {"synthesis_mix"},
@@ -446,7 +450,7 @@ def test_the_tables_name_all_sections_and_modules():
     for place, values in places.items():
         declared = {section.replace(place, value) for section in declared for value in values}
     assert set(PARAMS) == declared - {
-        "grid", "grid.arms", "grid.ensembled", "grid.prompts", "grid.rephrasers",
+        "grid", "grid.arms", "grid.ensembled", "grid.selftrained", "grid.prompts", "grid.rephrasers",
     }  # fmt: skip
     used = {path for stage in STAGES.values() for path in stage["deps"] if path.startswith("stages/")}
     assert set(MODULES) == used
@@ -520,7 +524,7 @@ def test_an_encoder_pretrained_here_can_be_what_ner_starts_from(project):
         (project / "params.yaml").write_text(yaml.safe_dump(settings))
         assert names(Changes(project).cells(f"data/models/pretrained/encoder/rephrased/{CORPUS}")) == {
             "ner_train",
-            "ner_ensemble",
+            *MORE,
         }
 
 
@@ -528,7 +532,14 @@ def test_an_encoder_pretrained_here_can_be_what_ner_starts_from(project):
 def test_a_corpus_without_tags_runs_the_second_branch_alone(tmp_path):
     folder = graph.stub(fewer(graph.clone(tmp_path)))
     alone = {
-        "grid": {"synthesized": [], "ensembled": [], "rephrasers": [], "mixtures": ["real"], "tasks": []}
+        "grid": {
+            "synthesized": [],
+            "ensembled": [],
+            "selftrained": [],
+            "rephrasers": [],
+            "mixtures": ["real"],
+            "tasks": [],
+        }
     }
     settings = yaml.safe_load((folder / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(merged(settings, alone)))

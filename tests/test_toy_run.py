@@ -69,10 +69,11 @@ def test_lineage_proves_the_roles(toy):
                 scores = ("predictions/", "pretraining/losses/", "pretraining/probe/", "release/errors/")
                 scored = folder.startswith(scores)
                 assert scored or folder == f"corpora/split/{read.notes}", (folder, read)
-    models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in (*ARMS, "ensemble")}
+    models = {arm: records[f"models/ner/{arm}/{CORPUS}/0/1"] for arm in (*ARMS, "ensemble", "selftrained")}
     barred = {arm: {read.notes for read in lineage.bars_release(reads)} for arm, reads in models.items()}
     train = f"{CORPUS}/0/train"
-    assert barred == {"real": {train}, "ensemble": {f"{train}@1"}, "synthetic": set(), "mixed": {train}}
+    shares = {name: {f"{train}@1"} for name in ("ensemble", "selftrained")}
+    assert barred == {"real": {train}, "synthetic": set(), "mixed": {train}} | shares
     assert {(read.origin, read.how) for read in models["synthetic"] if read.notes.startswith(train)} == {
         ("real", "generator"),
         ("real", "tags"),

@@ -42,6 +42,7 @@ OVERLAY = {
         "seeds": [1],
         "arms": ["real", "synthetic", "mixed"],
         "ensembled": [CORPUS],
+        "selftrained": [CORPUS],
         "rewritten": [CORPUS],
         "sources": ["real"],
         "rephrasers": ["tiny"],
@@ -49,10 +50,11 @@ OVERLAY = {
         "mixtures": ["real"],
     },
     "demo": {"notes": {"train": 16, "test": 4, "text_words": 3000}, "pairs": {"pairs": 8}},
-    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "ensemble"}},
+    "corpora": {"split": {"prompts": 0.2, "select": 0.2, "audit": 0.2}, "share": {"tagger": "selftrained"}},
     "ner": {
         "train": {"length": 64, "overlap": 16, "steps": 3, "batch": 4, "probes": 1},
         "ensemble": {"members": 2},
+        "selftrain": {"teacher": "ensemble"},
     },
     "synthesis": {
         "adapt": {"epochs": 1, "context": 64, "batch": 4, "evaluations": 1},

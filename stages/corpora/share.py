@@ -29,7 +29,7 @@ class Params(Section):
     overlap: Literal["shared", "disjoint"]
     balance: Literal["words", "notes"]
     shuffle_tags: bool
-    tagger: Literal["real", "annotator", "ensemble"]
+    tagger: Literal["real", "annotator", "ensemble", "selftrained"]
 
     @model_validator(mode="after")
     def _fits(self) -> "Params":
@@ -41,6 +41,10 @@ class Params(Section):
                 "tagger: annotator, and put annotator among grid.arms"
             )
         return self
+
+
+# Annotators of stages of their own, and which key of grid lists their corpora.
+_LISTED = {"ensemble": "ensembled", "selftrained": "selftrained"}
 
 
 class Names(RootModel[list[str]]):
@@ -99,13 +103,13 @@ def main() -> None:
     parser.add_argument("--generator", required=True, help="folder to write: the generator's share")
     arguments = parser.parse_args()
     settings = params.load(Params, "corpora.share")
-    arms, ensembled = (params.load(Names, f"grid.{key}").root for key in ("arms", "ensembled"))
+    arms = params.load(Names, "grid.arms").root
+    listed = {tagger: params.load(Names, f"grid.{key}").root for tagger, key in _LISTED.items()}
     name = next(read.notes for read in lineage.read(arguments.train) if read.how == "content")
     corpus = name.partition("/")[0]
-    if settings.tagger not in [*arms, *(["ensemble"] if corpus in ensembled else [])]:
-        where = (
-            f"grid.ensembled lacks {corpus}" if settings.tagger == "ensemble" else "it is not among grid.arms"
-        )
+    if settings.tagger not in [*arms, *(tagger for tagger, corpora in listed.items() if corpus in corpora)]:
+        key = _LISTED.get(settings.tagger)
+        where = f"grid.{key} lacks {corpus}" if key else "it is not among grid.arms"
         raise UserError(f"params.yaml: corpora.share.tagger is {settings.tagger}, yet {where}")
     weights: Counter[str] = Counter()
     labels: set[str] = set()

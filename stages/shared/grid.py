@@ -17,6 +17,7 @@ class Grid(params.Section):
     seeds: list[int] = Field(min_length=1)
     arms: list[Literal["real", "annotator", "synthetic", "mixed"]] = Field(min_length=1)
     ensembled: list[str]
+    selftrained: list[str]
     released: list[Literal["real", "annotator", "synthetic", "mixed"]]
     packaged: list[Literal["real", "annotator", "synthetic", "mixed"]]
     rewritten: list[str]

@@ -92,7 +92,9 @@ def corpus() -> list[Note]:
 def _stage(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arms: tuple[str, ...] = ARMS, **changes: object
 ) -> dict[str, list[Note]]:
-    grid = {"arms": list(arms), "ensembled": ["demo"] if changes.pop("ensembled", False) else ["other"]}
+    grid = {"arms": list(arms)} | {
+        key: ["demo"] if changes.pop(key, False) else ["other"] for key in ("ensembled", "selftrained")
+    }
     sections = {"corpora": {"share": SETTINGS | changes}, "grid": grid}
     (folder / "params.yaml").write_text(yaml.safe_dump(sections))
     notes.write(folder / "train", corpus())
@@ -115,8 +117,11 @@ def test_the_tagger_must_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         _stage(tmp_path, monkeypatch, arms=("real", "synthetic"))
     with pytest.raises(UserError, match=r"share\.tagger is ensemble, yet grid\.ensembled lacks demo"):
         _stage(tmp_path, monkeypatch, tagger="ensemble")
+    with pytest.raises(UserError, match=r"share\.tagger is selftrained, yet grid\.selftrained lacks demo"):
+        _stage(tmp_path, monkeypatch, tagger="selftrained", ensembled=True)
     assert not (tmp_path / "real").exists()
     _stage(tmp_path, monkeypatch, tagger="ensemble", ensembled=True)
+    _stage(tmp_path, monkeypatch, tagger="selftrained", selftrained=True)
     assert (tmp_path / "real").exists()
 
 

@@ -35,6 +35,7 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     }
     rest = (
         "ensembled",
+        "selftrained",
         "released",
         "packaged",
         "rewritten",

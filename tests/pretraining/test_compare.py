@@ -59,7 +59,7 @@ class Project:
         settings = {
             "grid": {
                 "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"],
-                "ensembled": [], "released": [], "packaged": [],
+                "ensembled": [], "selftrained": [], "released": [], "packaged": [],
                 "rewritten": ["c"],
                 "folds": [0], "seeds": self.seeds, "sources": ["real"], "rephrasers": ["llama"],
                 "prompts": ["plain"], "mixtures": self.mixtures, "tasks": self.tasks,
@@ -181,7 +181,7 @@ def grid(**changes) -> Grid:
     return Grid.model_validate(
         {"folds": [0], "seeds": [1], "sources": [], "rephrasers": [], "prompts": [], "mixtures": ["real"],
          "tasks": [], "demos": [], "corpora": ["c"], "synthesized": [], "arms": ["real"],
-         "ensembled": [], "released": [], "packaged": [], "rewritten": ["c"]} | changes
+         "ensembled": [], "selftrained": [], "released": [], "packaged": [], "rewritten": ["c"]} | changes
     )  # fmt: skip
 
 
