@@ -91,7 +91,9 @@ def loaded(project: Path, cell: Cell, further: bool = False) -> set[str]:
 def check(project: Path) -> None:
     """Raise UserError with every message about params.yaml of `project`, each once."""
     messages: dict[str, None] = {}
-    for cell in cells(project):
+    # Cells of one module that declare the same sections load the same: one of them, for profiles of hundreds.
+    alike = {(shlex.split(cell.command)[2], cell.declared): cell for cell in cells(project)}
+    for cell in alike.values():
         try:
             loaded(project, cell)
         except UserError as error:

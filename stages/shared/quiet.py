@@ -1,5 +1,6 @@
 """No library opens a connection, or writes where others can read, unless a person asked for it."""
 
+import logging
 import os
 
 # Read by the libraries when they are imported, so `silence` runs before.
@@ -22,6 +23,8 @@ def silence() -> None:
     What the environment sets already stands, so a site's own choice is not overridden.
     """
     os.umask(0o077)
+    # On some CPUs it asks at its import for a library that would fetch kernels from the hub.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     for name, value in _TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
     for name, value in _HUB_OFF.items():
