@@ -207,20 +207,19 @@ def with_gains(
 ) -> pl.DataFrame:
     """The table with what each synthetic arm gains over that of the plain point of its budget and corpus."""
     done = table.filter(status="done", arm="synthetic")
+    found = []
     for (_, corpus), rows in done.group_by("budget", "corpus", maintain_order=True):
         if plain not in rows["x"]:
             continue
         [reference] = rows.filter(x=plain)["experiment"]
         revisions = {name: finished[name] for name in rows["experiment"]}
-        for name, gain in gains(project, settings, revisions, reference, corpus, "synthetic").items():
-            row = (
-                (pl.col("experiment") == name) & (pl.col("corpus") == corpus) & (pl.col("arm") == "synthetic")
-            )
-            found = zip(CHOICE[1:], (*gain.difference, gain.p), strict=True)
-            table = table.with_columns(
-                pl.when(row).then(value).otherwise(column).alias(column) for column, value in found
-            )
-    return table
+        found += [
+            (name, corpus, "synthetic", *gain.difference, gain.p)
+            for name, gain in gains(project, settings, revisions, reference, corpus, "synthetic").items()
+        ]
+    keys = ("experiment", "corpus", "arm")
+    schema = {name: SCHEMA[name] for name in (*keys, *CHOICE[1:])}
+    return table.update(pl.DataFrame(found, schema=schema, orient="row"), on=keys)
 
 
 def _arms(project: Path, revision: str) -> list[dict[str, Any]]:
