@@ -1,13 +1,12 @@
 """Train several annotators on the annotator's notes, to vote word by word (ner_ensemble)."""
 
-import argparse
 from pathlib import Path
 
 from pydantic import Field
 
 from stages.ner.model import MEMBERS, Tagger
-from stages.ner.train import Train, train
-from stages.shared import lineage, models, notes, params, scoring
+from stages.ner.train import Train, parser, strict_f1, train
+from stages.shared import lineage, models, notes, params
 from stages.shared.console import say
 from stages.shared.errors import run
 from stages.shared.outputs import building, write_json
@@ -22,20 +21,7 @@ class Ensemble(params.Section):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--base", required=True, help="folder of the base encoder, or of pretrained ones by fold and seed"
-    )
-    parser.add_argument("--notes", required=True, help="note table to train on: the annotator's share")
-    parser.add_argument("--select", required=True, help="note table that the learning curves are watched on")
-    parser.add_argument(
-        "--seed", required=True, type=int, help="seed of the replicate; each member has its own"
-    )
-    parser.add_argument("--out", required=True, help="folder to write: a model per member, and lineage.json")
-    parser.add_argument(
-        "--metrics", required=True, help="JSON file to write: F1 of each and of all on select notes"
-    )
-    args = parser.parse_args()
+    args = parser(__doc__).parse_args()
     settings = params.load(Ensemble, "ner.ensemble")
     training = params.load(Train, "ner.train")
     corpus, fold, seed = Path(args.out).parts[-3:]
@@ -60,15 +46,9 @@ def main() -> None:
             single.append(result["curve"][-1]["select_f1"])
         write_json(out / MEMBERS, {"members": settings.members})
         lineage.write(out, lineage.read(own))
-        together = strict_f1(Tagger.load(out), args.select)
+        together = strict_f1(Tagger.load(out), list(notes.read(args.select)))
         write_json(args.metrics, {"members": single, "ensemble": together})
     say(f"{corpus}: strict F1 on select notes {together} together, {single} alone")
-
-
-def strict_f1(tagger: Tagger, table: str) -> float | None:
-    """On tagged notes; None where neither side has a span."""
-    gold = list(notes.read(table))
-    return scoring.rounded(scoring.strict_f1(scoring.count(zip(gold, tagger.tag(gold), strict=True)).total()))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Train an annotator once more, on its notes and on invented ones that a first one has tagged (ner_selftrain)."""
 
-import argparse
 from collections import Counter
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from stages.ner.model import Tagger
-from stages.ner.train import Train, train
+from stages.ner.train import Train, last_f1, parser, train
 from stages.shared import lineage, models, notes, params
 from stages.shared.console import progress, say
 from stages.shared.errors import run
@@ -24,20 +23,12 @@ class Selftrain(Annotate):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--base", required=True, help="folder of the base encoder, or of pretrained ones by fold and seed"
-    )
-    parser.add_argument("--teacher", required=True, help="folder of the first annotator")
-    parser.add_argument("--notes", required=True, help="note table to train on: the annotator's share")
-    parser.add_argument(
+    arguments = parser(__doc__)
+    arguments.add_argument("--teacher", required=True, help="folder of the first annotator")
+    arguments.add_argument(
         "--invented", required=True, help="note table to train on too, once the teacher tagged it"
     )
-    parser.add_argument("--select", required=True, help="note table that the learning curve is watched on")
-    parser.add_argument("--seed", required=True, type=int, help="seed of the new head, the order and dropout")
-    parser.add_argument("--out", required=True, help="folder to write: model, tokenizer, lineage.json")
-    parser.add_argument("--metrics", required=True, help="JSON file to write: budget and learning curve")
-    args = parser.parse_args()
+    args = arguments.parse_args()
     settings = params.load(Selftrain, "ner.selftrain")
     training = params.load(Train, "ner.train")
     corpus, fold, seed = Path(args.out).parts[-3:]
@@ -60,10 +51,7 @@ def main() -> None:
         checkpoints.mkdir(exist_ok=True)
         result = train(base, both, args.select, training, args.seed, checkpoints, out, run_)
         write_json(args.metrics, result)
-    last = result["curve"][-1]["select_f1"]
-    say(
-        f"{corpus}: {result['notes']} notes, strict F1 on select notes {'-' if last is None else f'{last:.3f}'}"
-    )
+    say(f"{corpus}: {result['notes']} notes, strict F1 on select notes {last_f1(result)}")
 
 
 def write(out: Path, gold: str, invented: str, teacher: str, settings: Selftrain) -> Counter[str]:

@@ -41,16 +41,7 @@ class Train(Budget, training.Optimisation):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--base", required=True, help="folder of the base encoder, or of pretrained ones by fold and seed"
-    )
-    parser.add_argument("--notes", required=True, help="note table to train on: an arm's share")
-    parser.add_argument("--select", required=True, help="note table that the learning curve is watched on")
-    parser.add_argument("--seed", required=True, type=int, help="seed of the new head, the order and dropout")
-    parser.add_argument("--out", required=True, help="folder to write: model, tokenizer, lineage.json")
-    parser.add_argument("--metrics", required=True, help="JSON file to write: budget and learning curve")
-    args = parser.parse_args()
+    args = parser(__doc__).parse_args()
     settings = params.load(Train, "ner.train")
     arm, corpus, fold, seed = Path(args.out).parts[-4:]
     base = models.of_cell(args.base, fold, seed)
@@ -66,10 +57,23 @@ def main() -> None:
     ):
         result = train(base, args.notes, args.select, settings, args.seed, checkpoints, out, run_)
         write_json(args.metrics, result)
-    last = result["curve"][-1]["select_f1"]
-    say(
-        f"{corpus} {arm}: {result['steps']} steps, strict F1 on select notes {'-' if last is None else f'{last:.3f}'}"
+    say(f"{corpus} {arm}: {result['steps']} steps, strict F1 on select notes {last_f1(result)}")
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that every stage takes which trains a tagger."""
+    parser_ = argparse.ArgumentParser(description=description)
+    parser_.add_argument(
+        "--base", required=True, help="folder of the base encoder, or of pretrained ones by fold and seed"
     )
+    parser_.add_argument("--notes", required=True, help="note table to train on: an arm's share")
+    parser_.add_argument("--select", required=True, help="note table that learning curves are watched on")
+    parser_.add_argument(
+        "--seed", required=True, type=int, help="seed of the new head, the order and dropout"
+    )
+    parser_.add_argument("--out", required=True, help="folder to write: model, tokenizer, lineage.json")
+    parser_.add_argument("--metrics", required=True, help="JSON file to write: what was spent and reached")
+    return parser_
 
 
 def train(
@@ -112,11 +116,6 @@ def train(
     tagger = Tagger(model, tokenizer, **reading, precision=settings.precision)
     watched = list(notes.read(select))
 
-    def probe() -> dict[str, float | None]:
-        # None where neither side has a span.
-        counts = scoring.count(zip(watched, tagger.tag(watched), strict=True))
-        return {"select_f1": scoring.rounded(scoring.strict_f1(counts.total()))}
-
     fitted = training.fit(
         model,
         Order(examples, settings.batch, steps * settings.batch, seed, settings.hidden, tokenizer),
@@ -128,7 +127,7 @@ def train(
         label="training",
         evaluations=settings.probes,
         collate=training.Padded(tokenizer.pad_token_id),
-        probe=probe,
+        probe=lambda: {"select_f1": strict_f1(tagger, watched)},
     )
     out.mkdir()
     model.to("cpu").save_pretrained(out)
@@ -145,6 +144,18 @@ def train(
         "labels": names[1::2],
         "curve": fitted.probes,
     }
+
+
+def strict_f1(tagger: Tagger, gold: list[Note]) -> float | None:
+    """On tagged notes, rounded; None where neither side has a span."""
+    counts = scoring.count(zip(gold, tagger.tag(gold), strict=True))
+    return scoring.rounded(scoring.strict_f1(counts.total()))
+
+
+def last_f1(result: dict[str, Any]) -> str:
+    """Strict F1 on the select notes when a training ended, in words."""
+    last = result["curve"][-1]["select_f1"]
+    return "-" if last is None else f"{last:.3f}"
 
 
 def make_examples(learned: list[Note], tokenizer: Any, names: list[str], settings: Train) -> list[dict]:

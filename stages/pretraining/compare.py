@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from stages.pretraining import perplexity
-from stages.pretraining.corpus import SUMMARY, Rewriting
+from stages.pretraining.corpus import LOSSES, SUMMARY, Rewriting
 from stages.shared import lineage, notes, params, scoring
 from stages.shared.console import say
 from stages.shared.errors import UserError, run
@@ -129,8 +128,7 @@ def read_losses(folder: Path, mixture: str, corpus: str, grid: Grid) -> dict[str
     parts: dict[str, list[Losses]] = {}
     for seed in grid.seeds:
         frames = [
-            pl.read_parquet(folder / mixture / corpus / str(fold) / str(seed) / perplexity.FILE)
-            for fold in grid.folds
+            pl.read_parquet(folder / mixture / corpus / str(fold) / str(seed) / LOSSES) for fold in grid.folds
         ]
         for (part,), rows in pl.concat(frames).group_by("part", maintain_order=True):
             columns = (rows[name].to_numpy().astype(float) for name in ("nats", "tokens", "bytes"))

@@ -10,17 +10,12 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from stages.pretraining.corpus import Rewriting
+from stages.pretraining.corpus import LOSSES, LOSSES_SCHEMA, Rewriting
 from stages.shared import lineage, lm, models, notes, params, public
 from stages.shared.console import say
 from stages.shared.errors import run
 from stages.shared.outputs import building, write_json
 from stages.shared.tracking import track
-
-# Losses of every text, without the text: what intervals resample.
-LOSSES = {"part": pl.String, "note_id": pl.String, "group_id": pl.String, "nats": pl.Float64, "tokens": pl.Int64,
-          "bytes": pl.Int64}  # fmt: skip
-FILE = "losses.parquet"
 
 
 class Perplexity(params.Section):
@@ -59,7 +54,7 @@ def main() -> None:
                 for note, loss in zip(texts, found, strict=True)
             ]
         out.mkdir()
-        pl.DataFrame(rows, schema=LOSSES).write_parquet(out / FILE)
+        pl.DataFrame(rows, schema=LOSSES_SCHEMA).write_parquet(out / LOSSES)
         lineage.write(out, lineage.through(lineage.read(args.model), "tags") | lineage.read(args.test))
         run_.metrics({name: {"bits_per_byte": of["bits_per_byte"]} for name, of in result.items()})
     write_json(args.metrics, result)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -207,9 +208,13 @@ _hashes_once = cache(hashes)
 
 
 def hush() -> None:
-    """No bars for loading and saving, and no advice about weights that a new head rightly lacks."""
+    """No bars for loading and saving, no advice about weights that a new head rightly lacks.
+
+    Nor what one library should call otherwise in another, which no one who runs a stage can change.
+    """
     from transformers.utils import logging
 
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 

@@ -44,6 +44,7 @@ def run(monkeypatch, role, spec, out="data/models/base/c/x"):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
 def test_a_scratch_model_learns_its_public_text(project, monkeypatch, role):
     import torch
@@ -79,6 +80,7 @@ def test_a_scratch_model_learns_its_public_text(project, monkeypatch, role):
     assert (config.vocab_size, config.pad_token_id) == (len(tokenizer), tokenizer.pad_token_id)
 
 
+@pytest.mark.slow
 def test_the_origin_of_a_public_text_is_taken_over(project, monkeypatch):
     lineage.write(project / "data/public/story", [Read("demo/public-text", "invented", "content")])
     out = run(monkeypatch, "decoder", SCRATCH["decoder"] | {"pretrain": None})

@@ -45,6 +45,7 @@ def stage(workdir, monkeypatch, modernbert):
     return run
 
 
+@pytest.mark.slow
 def test_members_differ_and_their_mean_probability_decides(stage, workdir):
     stage(2)
     together = Tagger.load(OUT)
@@ -63,6 +64,7 @@ def test_members_differ_and_their_mean_probability_decides(stage, workdir):
     assert len(metrics["members"]) == 2 and set(metrics) == {"members", "ensemble"}
 
 
+@pytest.mark.slow
 def test_the_ensemble_has_read_what_its_members_have(stage):
     stage(2)
     reads = lineage.read(OUT)

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import yaml
 
-from stages.pretraining import compare, perplexity
+from stages.pretraining import compare
+from stages.pretraining.corpus import LOSSES, LOSSES_SCHEMA
 from stages.shared import lineage, notes
 from stages.shared.errors import UserError
 from stages.shared.grid import Grid
@@ -89,7 +90,7 @@ class Project:
         }
         folder = Path(f"data/losses/{mixture}/{cell}")
         folder.mkdir(parents=True)
-        pl.DataFrame(rows, schema=perplexity.LOSSES).write_parquet(folder / perplexity.FILE)
+        pl.DataFrame(rows, schema=LOSSES_SCHEMA).write_parquet(folder / LOSSES)
         for task in self.tasks:
             gold, predicted = [], []
             for i in range(40):

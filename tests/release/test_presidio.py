@@ -1,5 +1,7 @@
 """In the real Presidio, whose language model is an empty one: nothing can be downloaded."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 
@@ -11,8 +13,11 @@ from stages.shared.outputs import write_json
 from tests import tiny
 from tests.ner.conftest import make_encoder
 
-pytest.importorskip("presidio_analyzer")
-pytestmark = pytest.mark.slow
+# Looked for and not imported: that takes three seconds, which `make test-fast` would spend on nothing.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("presidio_analyzer") is None, reason="needs the extra presidio"),
+]
 
 NAMES = {"NAME": "PERSON"}
 

@@ -73,6 +73,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_loss_falls_and_numbers_are_logged(base, data, tmp_path):
     recorder = tiny.Recorder()
     fitted, _ = train(base, data, tmp_path / "t", recorder, steps=40, evaluations=4)
@@ -83,6 +84,7 @@ def test_loss_falls_and_numbers_are_logged(base, data, tmp_path):
     assert {step for step, values in recorder.rows if "select_loss" in values} == {10, 20, 30, 40}
 
 
+@pytest.mark.slow
 def test_patience_stops_and_the_best_weights_come_back(base, data, tmp_path):
     """The select text contradicts the training text, so every step makes its loss worse once learned."""
     tokenizer = models.load_tokenizer(base)
@@ -101,6 +103,7 @@ def test_patience_stops_and_the_best_weights_come_back(base, data, tmp_path):
         assert model(**batch).loss.item() == pytest.approx(min(losses), rel=2e-2)
 
 
+@pytest.mark.slow
 def test_the_micro_batch_changes_results_by_rounding_only(base, data, tmp_path, monkeypatch):
     model = models.load_decoder(base)
     _, whole = train(base, data, tmp_path / "a", tiny.Recorder(), model, steps=5, evaluations=1)

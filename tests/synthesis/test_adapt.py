@@ -40,6 +40,7 @@ def run(monkeypatch, base, train="train", select="select", **changes):
         return out, json.load(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bloom", "gpt2", "llama"])
 def test_lora_adapts_any_class_and_merges_into_the_base(project, monkeypatch, kind):
     base = tiny.decoder(project / "base", kind)
@@ -57,6 +58,7 @@ def test_lora_adapts_any_class_and_merges_into_the_base(project, monkeypatch, ki
     assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_lora_with_embeddings_learns_words_that_the_base_has_not_seen(project, monkeypatch):
     base = tiny.decoder(project / "base", tie_word_embeddings=False)
     plain = run(monkeypatch, base)[1]["after"]["loss"]
@@ -67,6 +69,7 @@ def test_lora_with_embeddings_learns_words_that_the_base_has_not_seen(project, m
     assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_steps_do_not_depend_on_the_notes(project, monkeypatch):
     base = tiny.decoder(project / "base")
     tiny.table(project / "few", "train@0.1", tiny.texts(4))
@@ -81,6 +84,7 @@ def test_embeddings_of_a_base_that_ties_them_are_refused(project, monkeypatch):
         run(monkeypatch, tiny.decoder(project / "base"), lora=SETTINGS["lora"] | {"embeddings": True})
 
 
+@pytest.mark.slow
 def test_full_training_writes_a_whole_model(project, monkeypatch):
     base = tiny.decoder(project / "base")
     out, metrics = run(monkeypatch, base, method="full", learning_rate=0.005)
@@ -90,6 +94,7 @@ def test_full_training_writes_a_whole_model(project, monkeypatch):
     assert adapt.lm.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="needs the extra qlora")
 def test_qlora_trains_on_four_bits_and_merges_into_all(project, monkeypatch):
     base = tiny.decoder(project / "base")
@@ -116,6 +121,7 @@ def test_no_adaptation_leaves_the_base(project, monkeypatch, empty_share):
     assert lineage.read(out) == lineage.read(base)
 
 
+@pytest.mark.slow
 def test_lineage_names_what_was_learned_and_what_stopped_it(project, monkeypatch):
     base = tiny.decoder(project / "base")
     out, _ = run(monkeypatch, base)
@@ -126,6 +132,7 @@ def test_lineage_names_what_was_learned_and_what_stopped_it(project, monkeypatch
     assert lineage.bars_release(lineage.read(out)) == {Read("demo/0/train", "real", "gradient")}
 
 
+@pytest.mark.slow
 def test_pieces_are_learned_as_documents_of_their_own(project, monkeypatch):
     base = tiny.decoder(project / "base")
     metrics = run(monkeypatch, base, unit="piece", piece_words=10)[1]
@@ -140,6 +147,7 @@ def test_pieces_are_learned_as_documents_of_their_own(project, monkeypatch):
     assert metrics["tokens"] == sum(len(ids) + 2 for ids in tokenizer(cut)["input_ids"])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_adapter(project, monkeypatch):
     base = tiny.decoder(project / "base")
     first = models.hashes(run(monkeypatch, base)[0])
