@@ -2,13 +2,16 @@
 
 profiles/ablations/<axis>.yaml names the points. Each becomes a DVC experiment, queued by `dvc exp run --queue -S` on
 the profile's study (scripts/study.py) and run one after the other; what the points share comes from the run cache.
-The finished ones are collected from git into results/ablations/<profile>/<axis>/: points.csv, curve.svg and in MLflow
-one experiment `ablation/<profile>` with a run per curve. A point that failed or has not run stands there as missing.
+The finished ones are collected from git into results/ablations/<profile>/<axis>/: points.csv, curve.svg (which
+`dvc plots show` shows too) and in MLflow one experiment `ablation/<profile>` with a run per curve. A point that
+failed or has not run stands there as missing.
 """
 
 import argparse
 import io
+import os
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +29,10 @@ from stages.shared.outputs import write_json
 from stages.shared.tracking import Run, track
 
 AXES = Path("profiles/ablations")
+RESULTS = Path("results/ablations")
 _STYLES = ("-", "--", ":", "-.")
+# Seconds in which an idle worker has ended.
+_WORKER_ENDS = 60
 # Of ner_compare's arms.csv.
 SCORES = (
     "strict_f1",
@@ -91,10 +97,11 @@ def main() -> None:
     table = collect(project, wanted, baseline)
     if axis.plain is not None:
         table = with_gains(table, axis.plain, project, settings, experiments(project, baseline))
-    folder = Path("results", "ablations", args.profile, args.axis)
+    folder = RESULTS / args.profile / args.axis
     folder.mkdir(parents=True, exist_ok=True)
     table.write_csv(folder / "points.csv", float_precision=6)
     draw(table, axis, folder / "curve.svg")
+    declare(RESULTS)
     record = {"commit": study.head(project, "HEAD^"), "machine": study.machine(), "profile": args.profile}
     write_json(folder / "study.json", record | {"missing": missing(table)})
     (folder / "params.yaml").write_text(
@@ -156,6 +163,7 @@ def execute(project: Path, wanted: list[Point], baseline: str) -> None:
     """Queue what has not finished, and run the queue to its end."""
     environment = study.environment()
     finished = experiments(project, baseline)
+    _await_worker(project)
     # What an interrupted run left in the queue.
     subprocess.run(
         ["dvc", "queue", "remove", "--all"], cwd=project, env=environment, capture_output=True, check=False
@@ -176,6 +184,25 @@ def execute(project: Path, wanted: list[Point], baseline: str) -> None:
         # What runs is no child of that command, which only shows it.
         subprocess.run(["dvc", "queue", "stop", "--kill"], cwd=project, env=environment, check=False)
         raise
+
+
+def _await_worker(project: Path) -> None:
+    """Wait until the queue's worker of an earlier run is gone: it ends itself after ten idle seconds.
+
+    A task that it takes while it ends is lost, and `dvc exp run --run-all` then waits for it for ever (DVC 3.67).
+    """
+    files = list(project.glob(".dvc/tmp/exps/celery/dvc-exp-worker-*.pid"))
+    until = time.monotonic() + _WORKER_ENDS
+    while time.monotonic() < until and any(_runs(int(file.read_text())) for file in files):
+        time.sleep(0.5)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def experiments(project: Path, baseline: str) -> dict[str, str]:
@@ -294,6 +321,12 @@ def draw(table: pl.DataFrame, axis: Axis, file: Path) -> None:
         theirs.set(title="Paper's shape, token F1, full-size models", xlabel=axis.x, xticks=list(axis.paper))
     figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)
+
+
+def declare(results: Path) -> None:
+    """Write a dvc.yaml that names all curves, so that `dvc plots show` shows them beside the pipeline's plots."""
+    curves = sorted(file.relative_to(results).as_posix() for file in results.glob("*/*/curve.svg"))
+    (results / "dvc.yaml").write_text(yaml.safe_dump({"plots": curves}), encoding="utf-8")
 
 
 def log(profile: str, name: str, axis: Axis, table: pl.DataFrame) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -63,6 +64,7 @@ STAGE = {
 def project(tmp_path, monkeypatch) -> Path:
     """A clone whose pipeline is one stub, with an axis and a profile of its own."""
     folder = graph.clone(tmp_path / "main")
+    shutil.rmtree(folder / "results")
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"ner_compare": STAGE}}))
     (folder / "compare.py").write_text(STUB)
     (folder / "profiles/own.yaml").write_text(yaml.safe_dump({"corpora": {"share": {"annotator": 0.5}}}))
@@ -100,6 +102,9 @@ def test_a_sweep_is_queued_run_collected_and_drawn(project):
     assert yaml.safe_load((results / "params.yaml").read_text())["corpora"]["share"]["annotator"] == 0.5
     picture = (results / "curve.svg").read_text()
     assert "<svg" in picture and str(project) not in picture
+    graph.run(project, "dvc", "plots", "show", "--out", "shown")
+    [shown] = (project / "shown/static").iterdir()
+    assert shown.read_text() == picture
 
     # Three of four names instead of two: F1 6/7 instead of 2/3; and no plain point beats itself.
     table = pl.read_csv(results / "points.csv").filter(budget="equal steps")
