@@ -6,6 +6,7 @@ Refuses a model in whose lineage a gradient or a vocabulary has read real notes 
 import argparse
 import shutil
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -98,6 +99,8 @@ def save(model: str | Path, record: dict, out: Path) -> None:
             shutil.copyfile(root / path, target)
         for package in {path.parent for path in code.rglob("*.py")} | {code}:
             (package / "__init__.py").touch()
+        # MLflow asks for an example to keep beside the model. There is no note that could be it.
+        warnings.filterwarnings("ignore", message=".*An input example was not provided")
         mlflow.pyfunc.save_model(
             path=out,
             python_model=served.__file__,

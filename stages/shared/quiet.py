@@ -4,12 +4,13 @@ import logging
 import os
 
 # Read by the libraries when they are imported, so `silence` runs before.
-_TELEMETRY_OFF = {
+_QUIET = {
     "DO_NOT_TRACK": "true",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 _HUB_OFF = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -25,7 +26,7 @@ def silence() -> None:
     os.umask(0o077)
     # On some CPUs it asks at its import for a library that would fetch kernels from the hub.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    for name, value in _TELEMETRY_OFF.items():
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     for name, value in _HUB_OFF.items():
         if name not in os.environ:
