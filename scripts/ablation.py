@@ -200,7 +200,7 @@ def _await_worker(project: Path) -> None:
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # the number may be another person's process by now
         return False
     return True
 

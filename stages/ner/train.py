@@ -62,18 +62,18 @@ def main() -> None:
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments that every stage takes which trains a tagger."""
-    parser_ = argparse.ArgumentParser(description=description)
-    parser_.add_argument(
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument(
         "--base", required=True, help="folder of the base encoder, or of pretrained ones by fold and seed"
     )
-    parser_.add_argument("--notes", required=True, help="note table to train on: an arm's share")
-    parser_.add_argument("--select", required=True, help="note table that learning curves are watched on")
-    parser_.add_argument(
+    arguments.add_argument("--notes", required=True, help="note table to train on: an arm's share")
+    arguments.add_argument("--select", required=True, help="note table that learning curves are watched on")
+    arguments.add_argument(
         "--seed", required=True, type=int, help="seed of the new head, the order and dropout"
     )
-    parser_.add_argument("--out", required=True, help="folder to write: model, tokenizer, lineage.json")
-    parser_.add_argument("--metrics", required=True, help="JSON file to write: what was spent and reached")
-    return parser_
+    arguments.add_argument("--out", required=True, help="folder to write: model, tokenizer, lineage.json")
+    arguments.add_argument("--metrics", required=True, help="JSON file to write: what was spent and reached")
+    return arguments
 
 
 def train(

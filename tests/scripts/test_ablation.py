@@ -1,5 +1,8 @@
 import shutil
+import subprocess
+import time
 from pathlib import Path
+from threading import Thread
 
 import polars as pl
 import pytest
@@ -139,6 +142,19 @@ def test_a_sweep_is_queued_run_collected_and_drawn(project):
     ]
     assert len([row for row in read(project) if row[2] == "done"]) == 4
     assert (results / "curve.svg").read_text() != picture
+
+
+def test_a_queue_waits_for_the_worker_before(workdir):
+    folder = workdir / ".dvc/tmp/exps/celery"
+    folder.mkdir(parents=True)
+    ablation._await_worker(workdir)
+    with subprocess.Popen(["sleep", "1"]) as worker:
+        (folder / "dvc-exp-worker-1.pid").write_text(str(worker.pid))
+        # An ended process has its number until somebody asks how it ended.
+        Thread(target=worker.wait).start()
+        start = time.monotonic()
+        ablation._await_worker(workdir)
+        assert worker.returncode == 0 and 0.5 < time.monotonic() - start < 30
 
 
 def test_an_unknown_axis_names_those_there_are(workdir):
