@@ -1,9 +1,10 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
-from benchmarks import lm_adaptation, ner_inference
+from benchmarks import lm_adaptation, ner_inference, scoring
 from stages.ner.model import Tagger
 from stages.shared import models, packing, tags
 from stages.shared.errors import UserError
@@ -144,3 +145,19 @@ def test_padding_that_is_read_is_found_out(tmp_path):
     tokenizer.padding_side = "left"
     with pytest.raises(UserError, match="padding changes"):
         lm_adaptation.check_logits(model, lm_adaptation.collator(tokenizer), chunks)
+
+
+def test_scores_are_those_of_seqeval_and_nervaluate(gold, monkeypatch):
+    halves = [replace(note, spans=note.spans[: number % 2]) for number, note in enumerate(gold)]
+    found = scoring.measure(gold, {"all": gold, "half": halves}, samples=100)
+    hit = sum(len(note.spans) for note in halves) / len(gold)
+    expected = {"precision": 1.0, "recall": pytest.approx(hit), "f1": pytest.approx(2 * hit / (1 + hit))}
+    assert found["scores"]["half"] == dict.fromkeys(("ours", "seqeval", "nervaluate"), expected)
+    assert found["scores"]["all"]["seqeval"]["f1"] == 1
+
+    ours = scoring.scoring.scores
+    monkeypatch.setattr(
+        scoring.scoring, "scores", lambda totals: ours(totals) | {"strict_recall": hit + 0.0001}
+    )
+    with pytest.raises(UserError, match=r"half: strict recall 0\.\d+ by us, 0\.\d+ by seqeval"):
+        scoring.measure(gold, {"half": halves}, samples=100)
