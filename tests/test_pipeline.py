@@ -113,8 +113,6 @@ TAGGERS = {
     "pretraining_probe",
     "release_model",
 }
-# What knows how losses are kept.
-LOSSES = {"pretraining_perplexity", "pretraining_compare"}
 
 # The stages whose code a module is part of: these run again when it is edited, and then what follows from them.
 MODULES = {
@@ -167,11 +165,12 @@ MODULES = {
         "pretraining_pieces",
         "pretraining_rephrase",
         "pretraining_check",
-        *LOSSES,
+        "pretraining_perplexity",
+        "pretraining_compare",
     },
     "stages/pretraining/engines.py": {"pretraining_rephrase"},
     "stages/pretraining/mix.py": {"pretraining_mix"},
-    "stages/pretraining/perplexity.py": LOSSES,
+    "stages/pretraining/perplexity.py": {"pretraining_perplexity"},
     "stages/pretraining/pretrain.py": {"pretraining_pretrain"},
     "stages/pretraining/probe.py": {"pretraining_probe"},
     "stages/pretraining/pieces.py": {"pretraining_pieces"},
@@ -198,13 +197,16 @@ MODULES = {
     "stages/shared/gate.py": {"corpora_check", "synthesis_check", "pretraining_check", *REPORT},
     "stages/shared/grid.py": {"ner_compare", "release_report", "pretraining_compare"},
     "stages/shared/lineage.py": ALL - {"synthesis_check", "ner_compare"},
-    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate", *LOSSES},
+    "stages/shared/lm.py": {"synthesis_adapt", "synthesis_generate", "pretraining_perplexity"},
     "stages/shared/models.py": {
         "models_base",
         "models_rephraser",
         "pretraining_pieces",
         "pretraining_rephrase",
-        *MIX,
+        "pretraining_mix",
+        "pretraining_pretrain",
+        "pretraining_perplexity",
+        "pretraining_probe",
         "synthesis_adapt",
         "synthesis_generate",
         "synthesis_annotate",
@@ -238,10 +240,10 @@ MODULES = {
         "synthesis_adapt",
         "synthesis_generate",
         "pretraining_pretrain",
-        *LOSSES,
+        "pretraining_perplexity",
     },
     "stages/shared/params.py": ALL,
-    "stages/shared/public.py": {"models_base", "pretraining_pieces", *LOSSES},
+    "stages/shared/public.py": {"models_base", "pretraining_pieces", "pretraining_perplexity"},
     "stages/shared/sampling.py": {"synthesis_generate", "pretraining_rephrase"},
     "stages/shared/scoring.py": {*NER, *MORE, "pretraining_probe", "pretraining_compare"},
     "stages/shared/tag_checks.py": {"corpora_check", "synthesis_check"},
