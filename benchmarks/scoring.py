@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, markdown, report
-from stages.ner.compare import COLUMNS
+from stages.ner.compare import Cell, Compare, arm_rows
 from stages.shared import notes, scoring, tags
 from stages.shared.errors import UserError, run
 from stages.shared.notes import Note
-from stages.shared.scoring import Bootstrap, Counts
+from stages.shared.scoring import Bootstrap
 
 PARTS = ("precision", "recall", "f1")
 # Two scores that differ by less are equal to four decimals.
@@ -47,19 +47,8 @@ def strict_scores(gold: Sequence[Note], predicted: Sequence[Note]) -> dict[str, 
     }
 
 
-def intervals(arms: Mapping[str, Sequence[Counts]], bootstrap: Bootstrap) -> None:
-    """What a table of arms needs: intervals of its scores, and each arm's difference to the first with its p."""
-    reference = next(iter(arms.values()))
-    for counts in arms.values():
-        drawn = scoring.resample(counts, bootstrap)
-        for name in COLUMNS:
-            scoring.interval(scoring.over_replicates(scoring.SCORES[name](drawn), bootstrap))
-        scoring.difference(scoring.strict_f1, counts, reference, bootstrap)
-        scoring.randomisation(scoring.strict_f1, counts, reference, bootstrap)
-
-
 def measure(gold: Sequence[Note], arms: Mapping[str, Sequence[Note]], samples: int) -> dict[str, Any]:
-    """Scores of every arm three ways, and seconds of counting and of intervals for all arms together.
+    """Scores of every arm three ways, and seconds of counting and of ner_compare's table for all arms together.
 
     UserError where two ways differ in the fourth decimal.
     """
@@ -72,9 +61,14 @@ def measure(gold: Sequence[Note], arms: Mapping[str, Sequence[Note]], samples: i
                 if abs(ours - theirs) >= EQUAL:
                     raise UserError(f"{arm}: strict {part} {ours:.6f} by us, {theirs:.6f} by {way}")
     start = time.perf_counter()
-    counts = {arm: [scoring.count(zip(gold, predicted, strict=True))] for arm, predicted in arms.items()}
+    counts = {
+        ("", arm): [scoring.count(zip(gold, predicted, strict=True))] for arm, predicted in arms.items()
+    }
     counted = time.perf_counter()
-    intervals(counts, Bootstrap(samples=samples, seed=1))
+    # What was learnt from is in the table too, and no matter here.
+    trained = {Cell("", arm, 0, 1): dict.fromkeys(("notes", "words", "steps"), 0) for arm in arms}
+    bootstrap = Bootstrap(samples=samples, seed=1)
+    arm_rows(counts, trained, Compare(reference=next(iter(arms)), blind=False, bootstrap=bootstrap))
     return {
         "scores": scores,
         "seconds": {
