@@ -8,8 +8,9 @@ from statistics import median
 from typing import Any
 
 from scripts.study import machine
-from stages.shared.console import say
-from stages.shared.outputs import write_json
+from stages.runtime import markdown as md
+from stages.runtime.console import say
+from stages.runtime.outputs import write_json
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
 # Largest difference of two logits that counts as rounding.
@@ -17,14 +18,14 @@ TOLERANCE = 1e-4
 
 
 def same_threads() -> None:
-    """Tokenizers use as many threads as torch does; a stock pipeline would switch theirs off for everyone."""
+    """Give tokenizers as many threads as torch; a stock pipeline would otherwise switch theirs off for everyone."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     if "OMP_NUM_THREADS" in os.environ:
         os.environ.setdefault("RAYON_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 
 def alternate(variants: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
-    """Median rate of each variant; a variant returns the units of work done, and all run once in every repeat."""
+    """The median rate of each variant. A variant returns the units of work done; all run once in every repeat."""
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(repeats):
         for name, variant in variants.items():
@@ -36,11 +37,10 @@ def alternate(variants: dict[str, Callable[[], float]], repeats: int) -> dict[st
 
 def markdown(header: list[str], rows: list[list[Any]]) -> str:
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return "\n".join(md.table(header, rows))
 
 
 def report(name: str, table: str, content: dict[str, Any], out: str | Path) -> None:
-    """Print the table, and keep the numbers with what they depend on in `out`/`name`.json."""
+    """Print the table, and write the numbers, with the machine they were measured on, to `out`/`name`.json."""
     say(table)
     write_json(Path(out) / f"{name}.json", content | {"machine": machine()})

@@ -1,4 +1,4 @@
-"""Useful tokens per second of our packed training against the stock Trainer with padded batches, same model."""
+"""Useful tokens per second: our packed training against the stock Trainer with padded batches, on one model."""
 
 import argparse
 import copy
@@ -6,16 +6,19 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import RESULTS, TOLERANCE, alternate, markdown, report, same_threads
-from stages.shared import models, notes, packing, training
-from stages.shared.errors import UserError, run
-from stages.shared.packing import Tokens
-from stages.shared.tracking import Run
+from stages.lm import models, packing, training
+from stages.lm.optimisation import Optimisation
+from stages.lm.packing import Documents
+from stages.notes import note_table
+from stages.runtime.errors import UserError, run
+from stages.runtime.tracking import Tracker
 
 SEED = 1
 OPTIMISER = {"learning_rate": 1e-4, "weight_decay": 0.01}
@@ -38,19 +41,21 @@ def main() -> None:
     positions = getattr(model.config, "max_position_embeddings", None) or args.context
     if args.context > positions:
         raise UserError(f"{args.base}: has {positions} positions; give a --context of at most that")
-    tokens = packing.tokenise((note.text for note in notes.read(args.notes)), tokenizer)
-    if not tokens.documents:
-        raise UserError(f"{args.notes}: no notes to train on")
-    result = measure(
-        model, tokenizer, tokens, args.context, args.batch, args.steps, args.repeats, args.precision
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        texts = (note.text for note in note_table.read(args.notes))
+        documents = packing.tokenise(lambda: texts, tokenizer, Path(folder))
+        if not len(documents):
+            raise UserError(f"{args.notes}: no notes to train on")
+        result = measure(
+            model, tokenizer, documents, args.context, args.batch, args.steps, args.repeats, args.precision
+        )
     report("lm_adaptation", table(result), result, args.out)
 
 
 def measure(
     model: Any,
     tokenizer: Any,
-    tokens: Tokens,
+    documents: Documents,
     context: int,
     batch: int,
     steps: int,
@@ -59,17 +64,15 @@ def measure(
 ) -> dict[str, Any]:
     """Rates, useful shares and checks; every run trains a fresh copy of `model`.
 
-    UserError when the two would not read the same tokens, or when padding changes what the model predicts.
+    UserError if the two would not read the same tokens, or if padding changes what the model predicts.
     """
     collate = collator(tokenizer)
-    chunks = cut(tokens, context)
-    check_tokens(tokens, chunks, context)
+    chunks = cut(documents, context)
+    check_tokens(documents, chunks, context)
     difference = check_logits(model, collate, chunks[:batch])
     # The whole batch passes through the model at once, as in the stock run.
     os.environ["DEIDSYNTH_MICRO_BATCH"] = str(batch)
-    settings = training.Optimisation(
-        batch=batch, optimizer="adamw", schedule="linear", warmup=0.0, precision=precision, **OPTIMISER
-    )
+    settings = Optimisation(batch=batch, optimizer="adamw", warmup=0.0, precision=precision, **OPTIMISER)
     read: dict[str, list[int]] = {"ours, packed": [0, 0], "stock, padded": [0, 0]}
     seeds = {name: iter(range(SEED, SEED + repeats)) for name in read}
 
@@ -84,9 +87,9 @@ def measure(
         return once
 
     def ours(fresh: Any, seed: int, folder: Path) -> None:
-        stream = packing.Stream(tokens, context, steps * batch, seed)
-        # With a probe (of nothing) one checkpoint is written, at the end, as the stock Trainer does.
-        training.fit(fresh, stream, settings, steps, seed, folder, Run(), label="packed", probe=lambda: {})
+        stream = packing.Stream(documents, context, steps * batch, seed)
+        # A probe of nothing: one checkpoint is written, at the end, as the stock Trainer does.
+        training.fit(fresh, stream, settings, seed, folder, Tracker(), "packed", training.Probe(dict, 1))
 
     def stock(fresh: Any, seed: int, folder: Path) -> None:
         train_stock(fresh, chunks, collate, settings, steps, seed, folder)
@@ -94,14 +97,13 @@ def measure(
     start = copy.deepcopy(model.state_dict())
     copies = {name: copy.deepcopy(model) for name in read}
     rates = alternate(
-        {"ours, packed": variant("ours, packed", ours), "stock, padded": variant("stock, padded", stock)},
-        repeats,
+        {"ours, packed": variant("ours, packed", ours), "stock, padded": variant("stock, padded", stock)}, repeats
     )
     return {
         "useful_tokens_per_second": rates,
         "useful_share": {name: round(useful / total, 6) for name, (useful, total) in read.items()},
         "ratio": round(rates["ours, packed"] / rates["stock, padded"], 3),
-        "checks": {"largest_logit_difference": difference, "tokens": len(tokens.ids)},
+        "checks": {"largest_logit_difference": difference, "tokens": documents.tokens},
         "settings": {
             "device": next(model.parameters()).device.type,
             "context": context,
@@ -109,7 +111,7 @@ def measure(
             "steps": steps,
             "repeats": repeats,
             "precision": precision,
-            "documents": tokens.documents,
+            "documents": len(documents),
             "chunks": len(chunks),
             "parameters": sum(weight.numel() for weight in model.parameters()),
             **OPTIMISER,
@@ -121,12 +123,12 @@ def train_stock(
     model: Any,
     chunks: list[dict[str, list[int]]],
     collate: Any,
-    settings: training.Optimisation,
+    settings: Optimisation,
     steps: int,
     seed: int,
     folder: Path,
 ) -> None:
-    """What one writes after the Hugging Face course: `Trainer`, random order, batches padded to their longest."""
+    """Train as the Hugging Face course does: `Trainer`, random order, batches padded to their longest example."""
     from transformers import Trainer, TrainingArguments
     from transformers.trainer_callback import PrinterCallback
 
@@ -160,11 +162,11 @@ def collator(tokenizer: Any) -> Any:
     return DataCollatorForLanguageModeling(tokenizer, mlm=False)
 
 
-def cut(tokens: Tokens, context: int) -> list[dict[str, list[int]]]:
+def cut(documents: Documents, context: int) -> list[dict[str, list[int]]]:
     """Each document (BOS, text, EOS) as consecutive pieces of at most `context` tokens: nothing is truncated."""
     return [
-        {"input_ids": tokens.ids[start : min(start + context, end)].tolist()}
-        for first, end in zip(tokens.starts, tokens.starts[1:], strict=False)
+        {"input_ids": documents.read(start, min(start + context, end)).tolist()}
+        for first, end in pairwise(documents.starts.tolist())
         for start in range(first, end, context)
     ]
 
@@ -186,10 +188,10 @@ def counted(model: Any, read: list[int]) -> Iterator[None]:
         handle.remove()
 
 
-def check_tokens(tokens: Tokens, chunks: Sequence[dict[str, list[int]]], context: int) -> None:
+def check_tokens(documents: Documents, chunks: Sequence[dict[str, list[int]]], context: int) -> None:
     """UserError unless one pass of either run reads the same tokens equally often."""
-    stream = packing.Stream(tokens, context, -(-len(tokens.ids) // context), SEED)
-    packed = np.concatenate([stream[block]["input_ids"] for block in range(len(stream))])[: len(tokens.ids)]
+    stream = packing.Stream(documents, context, -(-documents.tokens // context), SEED)
+    packed = np.concatenate([stream[block]["input_ids"] for block in range(len(stream))])[: documents.tokens]
     padded = np.concatenate([chunk["input_ids"] for chunk in chunks])
     if not np.array_equal(np.sort(packed), np.sort(padded)):
         raise UserError("wrong result: a pass of the packed and of the padded run are not the same tokens")
@@ -218,8 +220,7 @@ def table(result: dict[str, Any]) -> str:
     rates, shares = result["useful_tokens_per_second"], result["useful_share"]
     stock = rates["stock, padded"]
     rows = [
-        [name, f"{rate:.0f}", f"{100 * shares[name]:.1f} %", f"{rate / stock:.2f}"]
-        for name, rate in rates.items()
+        [name, f"{rate:.0f}", f"{100 * shares[name]:.1f} %", f"{rate / stock:.2f}"] for name, rate in rates.items()
     ]
     return markdown(["LM adaptation", "useful tokens/s", "useful share", "x stock"], rows)
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from benchmarks.common import RESULTS, markdown, report
-from stages.shared.errors import UserError, run
+from stages.runtime.errors import UserError, run
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = 10
@@ -26,36 +26,23 @@ SENTENCES = (
     "La exploración de {b} no muestra {a} ni otros hallazgos.",
     "Analítica con {n} mg/dl, sin cambios respecto a {a}.",
 )
-THINGS = (
-    "tórax",
-    "rodilla",
-    "fiebre",
-    "tos seca",
-    "mareo",
-    "cefalea",
-    "náuseas",
-    "edema",
-    "disnea",
-    "espalda",
-)
+THINGS = ("tórax", "rodilla", "fiebre", "tos seca", "mareo", "cefalea", "náuseas", "edema", "disnea", "espalda")
 NAMES = ("Ana Ruiz", "Luis Mora", "Eva Gil", "Juan Peña", "Sara Vidal")
-TOKENS = 64  # sampled for a text
+# Tokens sampled for a text.
+TOKENS = 64
 
 SETTINGS: dict[str, Any] = {
     "generate": {
         "prompt": "begin_of_note",
-        "prompt_words": 3,
-        "keep_prompt": True,
         "temperature": 1.0,
         "top_p": 0.95,
         "max_new_tokens": TOKENS,
-        "chunk": 64,
+        "volume": 1.0,
         "attempts": 10,
-        "precision": "fp32",
-        # A random model ends few texts: keep all that is no repeat.
-        "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0, "near_duplicate": 0.8},
+        # A random model ends few texts: keep all but the repeated ones.
+        "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0},
     },
-    "annotate": {"confidence": None},
+    "annotate": {"confidence": None, "drop": "note"},
 }
 
 
@@ -103,15 +90,14 @@ def commands(name: str, size: int) -> list[str]:
             *("stages.corpora.prepare", "--corpus", f"{name.removeprefix('ingest ')}-{size}"),
             *("--raw", raw, "--out", out, "--report", "report.json"),
         ]
+    cell = ("--corpus", CORPUS, "--fold", "0", "--seed", "1", "--out", out)
     if name == "generation":
         # The volume is as many words as `size` invented notes have.
         return [
-            *("stages.synthesis.generate", "--base", "decoder", "--model", "adapted", "--prompts", "table/1"),
-            *("--train", f"volume/{size}", "--seed", "1", "--out", out, "--metrics", "report.json"),
+            *("stages.synthesis.generate", *cell, "--base", "decoder", "--model", "adapted"),
+            *("--prompts", "table/1", "--train", f"volume/{size}", "--metrics", "report.json"),
         ]
-    return [
-        *("stages.synthesis.annotate", "--annotator", "tagger", "--notes", f"table/{size}", "--out", out),
-    ]
+    return ["stages.synthesis.annotate", *cell, "--annotator", "tagger", "--notes", f"table/{size}"]
 
 
 def peak(folder: Path, command: list[str]) -> int:
@@ -126,11 +112,7 @@ def peak(folder: Path, command: list[str]) -> int:
     }
     with (folder / "stderr").open("w+") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
+            [sys.executable, "-m", *command], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=errors
         )
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -142,18 +124,21 @@ def peak(folder: Path, command: list[str]) -> int:
 
 def make(folder: Path, sizes: tuple[int, ...]) -> None:
     """Inputs of all runs below `folder`: raw corpora, note tables, params and random models."""
-    from stages.shared import lineage, models, notes, tags, tokenizers
-    from stages.shared.lineage import Read
-    from stages.shared.notes import Note, Span
-    from stages.shared.outputs import write_json
+    from stages.lm import models
+    from stages.models import tokenizers
+    from stages.notes import note_table, tags
+    from stages.notes.note_table import Note, Span
+    from stages.runtime import lineage
+    from stages.runtime.lineage import Read
+    from stages.runtime.outputs import write_json
 
     read = [Read("bench", "invented", "content")]
-    corpora = {}
+    catalog: dict[str, Any] = {}
     for size in sizes:
         texts = [text(number) for number in range(size)]
         brat = folder / "raw" / "brat" / str(size)
         brat.mkdir(parents=True)
-        table_ = []
+        notes = []
         rows = []
         for number, (content, spans) in enumerate(texts):
             (brat / f"note-{number:06d}.txt").write_text(content, encoding="utf-8", newline="")
@@ -165,24 +150,25 @@ def make(folder: Path, sizes: tuple[int, ...]) -> None:
                 encoding="utf-8",
             )
             rows.append(json.dumps({"id": f"note-{number:06d}", "text": content, "spans": spans}))
-            table_.append(Note(f"n{number}", f"n{number}", content, tuple(Span(*span) for span in spans)))
+            notes.append(Note(f"n{number}", f"n{number}", content, tuple(Span(*span) for span in spans)))
         (folder / "raw" / "jsonl").mkdir(exist_ok=True)
         (folder / "raw" / "jsonl" / f"{size}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        labels = {"labels": ["PATIENT", "AGE"]}
-        fields = {"fields": {"id": "id", "text": "text", "spans": "spans"}}
-        corpora[f"brat-{size}"] = {"raw": {"format": "brat", "path": str(size), **labels}}
-        corpora[f"jsonl-{size}"] = {"raw": {"format": "jsonl", "path": f"{size}.jsonl", **labels, **fields}}
-        notes.write(folder / "table" / str(size), table_)
+        labels = {"labels": {"PATIENT": "person", "AGE": "age"}}
+        fields = {"id": "id", "text": "text", "spans": "spans"}
+        catalog[f"brat-{size}"] = {"raw": {"format": "brat", "path": str(size)}, **labels}
+        catalog[f"jsonl-{size}"] = {"raw": {"format": "jsonl", "path": f"{size}.jsonl", "fields": fields}, **labels}
+        note_table.write(folder / "table" / str(size), notes)
         lineage.write(folder / "table" / str(size), read)
         # About as many words as a random model writes into a text.
         volume = [Note(str(number), str(number), "palabra " * (TOKENS // 6)) for number in range(size)]
-        notes.write(folder / "volume" / str(size), volume)
-    params = {"corpora": corpora, "synthesis": {**SETTINGS}}
-    params["synthesis"]["generate"]["volume"] = 1.0
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        note_table.write(folder / "volume" / str(size), volume)
+    catalog[CORPUS] = {"servers_permitted": False}
+    params = {"catalog": catalog, "synthesis": SETTINGS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
-    from stages.ner.model import SETTINGS as TAGGER
-    from stages.synthesis.adapt import SETTINGS as ADAPTATION
+    from stages.ner.tagger import SETTINGS as TAGGER
+    from stages.synthesis import adaptation
+    from stages.synthesis.adaptation import Adaptation
 
     some = [text(number)[0] for number in range(100)]
     names = tags.tag_names(["PATIENT", "AGE"])
@@ -193,15 +179,7 @@ def make(folder: Path, sizes: tuple[int, ...]) -> None:
     write_json(folder / "tagger" / TAGGER, {"length": 128, "overlap": 16})
     (folder / "adapted").mkdir()
     lineage.write(folder / "adapted", read)
-    write_json(
-        folder / "adapted" / ADAPTATION,
-        {
-            "method": "none",
-            "unit": "note",
-            "piece_words": 128,
-            "base": models.fingerprint(folder / "decoder"),
-        },
-    )
+    adaptation.write(folder / "adapted", Adaptation("none", "note", 128, models.digest(folder / "decoder")))
 
 
 def save_random(folder: Path, tokenizer: Any, role: str, names: list[str]) -> None:
@@ -209,9 +187,9 @@ def save_random(folder: Path, tokenizer: Any, role: str, names: list[str]) -> No
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification
 
-    from stages.shared import models
+    from stages.lm import models
 
-    models.hush()
+    models.quieten()
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     special = {
@@ -248,9 +226,7 @@ def text(number: int) -> tuple[str, list[tuple[int, int, str]]]:
     name, age = random.choice(NAMES), str(20 + random.randrange(60))
     head = f"Nombre: {name}.\nEdad: "
     body = " ".join(
-        random.choice(SENTENCES).format(
-            a=random.choice(THINGS), b=random.choice(THINGS), n=random.randrange(1, 400)
-        )
+        random.choice(SENTENCES).format(a=random.choice(THINGS), b=random.choice(THINGS), n=random.randrange(1, 400))
         for _ in range(14)
     )
     spans = [(8, 8 + len(name), "PATIENT"), (len(head), len(head) + len(age), "AGE")]

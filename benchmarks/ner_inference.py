@@ -1,4 +1,4 @@
-"""Notes per second of our tagger against the stock token-classification pipeline, same model, windows and threads."""
+"""Notes per second of our tagger and of Transformers' token-classification pipeline, with equal model and windows."""
 
 import argparse
 import copy
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import RESULTS, TOLERANCE, alternate, markdown, report, same_threads
-from stages.ner.model import NOTES, Tagger
-from stages.shared import notes, scoring, tags
-from stages.shared.errors import UserError, run
-from stages.shared.notes import Note, Span, batched
+from stages.ner.tagger import NOTES, Tagger
+from stages.notes import note_table, tags
+from stages.notes.note_table import Note, Span, batched
+from stages.runtime.errors import UserError, run
+from stages.scoring import counting, scores
 
 DEFAULT = 1  # the batch size of a stock pipeline
 BATCHES = (DEFAULT, 8, 32)
@@ -29,15 +30,13 @@ Captured = dict[tuple[int, ...], np.ndarray]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder of a model written by ner_train")
-    parser.add_argument(
-        "--notes", required=True, help="note table to tag; with gold spans F1 is printed as well"
-    )
-    parser.add_argument("--limit", type=int, help="only the first so many notes")
-    parser.add_argument("--repeats", type=int, default=5, help="times each variant runs; medians are printed")
-    parser.add_argument("--out", default=RESULTS, help="folder for the record")
+    parser.add_argument("--notes", required=True, help="note table to tag; if it has gold spans, F1 is measured too")
+    parser.add_argument("--limit", type=int, help="tag only the first LIMIT notes")
+    parser.add_argument("--repeats", type=int, default=5, help="repeats of each variant; medians are reported")
+    parser.add_argument("--out", default=RESULTS, help="folder of the record")
     args = parser.parse_args()
     same_threads()
-    gold = list(itertools.islice(notes.read(args.notes), args.limit))
+    gold = list(itertools.islice(note_table.read(args.notes), args.limit))
     if not gold:
         raise UserError(f"{args.notes}: no notes to tag")
     tagger = Tagger.load(args.model)
@@ -46,9 +45,9 @@ def main() -> None:
 
 
 def measure(tagger: Tagger, model: Any, gold: Sequence[Note], repeats: int) -> dict[str, Any]:
-    """Rates, ratios, checks and F1 scores of `tagger` and of a stock pipeline of `model` on `gold`.
+    """Return rates, ratios, checks and F1 scores of `tagger` and of a stock pipeline with `model` on `gold`.
 
-    UserError when the logits of a window, or the spans that our decoder makes of them, are not the same.
+    Raises UserError if the logits of a window differ, or the spans that our decoder makes of them.
     """
     stock = Stock(tagger, model)
     bare = [replace(note, spans=()) for note in gold]
@@ -75,22 +74,22 @@ def measure(tagger: Tagger, model: Any, gold: Sequence[Note], repeats: int) -> d
     rates = alternate(variants, repeats)
     default = rates[f"stock fp32, batch {DEFAULT}"]
     best = max(rate for name, rate in rates.items() if name.startswith("stock"))
-    scores = {}
+    strict = {}
     if any(note.spans for note in gold):
         predictions = {
             "constrained decoding": tagged,
             "argmax of each word, repaired": list(repaired(tagger, bare)),
             "stock aggregation (first), edges trimmed": aggregated,
         }
-        scores = {name: strict_f1(gold, predicted) for name, predicted in predictions.items()}
+        strict = {name: strict_f1(gold, predicted) for name, predicted in predictions.items()}
         if half is not None:
-            scores["constrained decoding, bf16"] = strict_f1(gold, list(half.tag(bare)))
+            strict["constrained decoding, bf16"] = strict_f1(gold, list(half.tag(bare)))
     return {
         "notes_per_second": rates,
         "ratio_to_stock_default": {name: round(rate / default, 3) for name, rate in rates.items()},
         "ratio_to_best_stock": {name: round(rate / best, 3) for name, rate in rates.items()},
         "checks": checks,
-        "strict_f1": scores,
+        "strict_f1": strict,
         "settings": {
             "device": tagger.model.device.type,
             "notes": len(gold),
@@ -104,7 +103,7 @@ def measure(tagger: Tagger, model: Any, gold: Sequence[Note], repeats: int) -> d
 
 
 class Stock:
-    """The stock pipeline on the same windows as a tagger's."""
+    """Transformers' token-classification pipeline, on the same windows as a tagger."""
 
     def __init__(self, tagger: Tagger, model: Any):
         from transformers import pipeline
@@ -120,14 +119,14 @@ class Stock:
             aggregation_strategy="first",
         )
 
-    def tag(self, of: Sequence[Note], batch: int) -> list[Note]:
-        """The notes with the pipeline's own spans, white space at their edges (byte-level subwords) taken off."""
+    def tag(self, notes: Sequence[Note], batch: int) -> list[Note]:
+        """Return the notes with the pipeline's own spans, without the white space that starts byte-level subwords."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = self.pipeline([note.text for note in of], batch_size=batch)
+            found = self.pipeline([note.text for note in notes], batch_size=batch)
         return [
             replace(note, spans=tuple(filter(None, (_trimmed(note.text, entity) for entity in entities))))
-            for note, entities in zip(of, found, strict=True)
+            for note, entities in zip(notes, found, strict=True)
         ]
 
 
@@ -140,7 +139,7 @@ def _trimmed(text: str, entity: dict[str, Any]) -> Span | None:
 
 @contextmanager
 def captured(model: Any) -> Iterator[Captured]:
-    """Every window that passes through `model` inside the block, without padding."""
+    """Yield a dict that collects every window that passes through `model` inside the block, without padding."""
     result: Captured = {}
 
     def keep(_module, _args, inputs, output):
@@ -156,7 +155,7 @@ def captured(model: Any) -> Iterator[Captured]:
 
 
 def check_logits(ours: Captured, theirs: Captured) -> float:
-    """The largest difference over all windows of ours; UserError when it is more than rounding."""
+    """Return the largest difference over all our windows; raise UserError if it is more than rounding."""
     missing = len(ours.keys() - theirs.keys())
     if missing:
         raise UserError(f"wrong result: {missing} of {len(ours)} windows are not the stock pipeline's")
@@ -167,16 +166,16 @@ def check_logits(ours: Captured, theirs: Captured) -> float:
 
 
 def check_spans(ours: list[Note], theirs: list[Note]) -> int:
-    """Zero; UserError when a note has other spans."""
+    """Return 0; raise UserError if a note has other spans."""
     number = differing(ours, theirs)
     if number:
         raise UserError(f"wrong result: {number} notes have other spans from the stock pipeline's logits")
     return number
 
 
-def differing(some: list[Note], other: list[Note]) -> int:
-    """Notes whose spans differ in offsets or label."""
-    return sum(_places(one) != _places(two) for one, two in zip(some, other, strict=True))
+def differing(ours: list[Note], theirs: list[Note]) -> int:
+    """Return the number of notes whose spans differ in offsets or label."""
+    return sum(_places(one) != _places(two) for one, two in zip(ours, theirs, strict=True))
 
 
 def _places(note: Note) -> list[tuple[int, int, str]]:
@@ -184,7 +183,7 @@ def _places(note: Note) -> list[tuple[int, int, str]]:
 
 
 def replay(tagger: Tagger, logits: Captured) -> Tagger:
-    """The tagger with a model that gives back captured logits: the same decoder on another's numbers."""
+    """Return the tagger with a model that returns captured logits, to run our decoder on another model's output."""
     import torch
 
     def model(input_ids, attention_mask):
@@ -200,10 +199,10 @@ def replay(tagger: Tagger, logits: Captured) -> Tagger:
     return result
 
 
-def repaired(tagger: Tagger, of: Sequence[Note]) -> Iterator[Note]:
-    """The most probable tag of each word on its own; an I that continues nothing begins a span (as in conlleval)."""
+def repaired(tagger: Tagger, notes: Sequence[Note]) -> Iterator[Note]:
+    """Decode each word on its own; an I tag that continues nothing begins a span, as in conlleval."""
     number_of = {name: number for number, name in enumerate(tagger.names)}
-    for chunk in batched(of, NOTES):
+    for chunk in batched(notes, NOTES):
         edges, log_probs = tagger.log_probs(chunk)
         for note, word_edges, row in zip(chunk, edges, log_probs, strict=True):
             chosen = [tagger.names[number] for number in row[: len(word_edges)].argmax(axis=-1)]
@@ -216,12 +215,12 @@ def repaired(tagger: Tagger, of: Sequence[Note]) -> Iterator[Note]:
 
 
 def strict_f1(gold: Sequence[Note], predicted: Sequence[Note]) -> float | None:
-    """Strict span F1 of predictions."""
-    return scoring.rounded(scoring.strict_f1(scoring.count(zip(gold, predicted, strict=True)).total()))
+    """Return the strict span F1 of predictions."""
+    return scores.rounded(scores.strict_f1(counting.count(zip(gold, predicted, strict=True)).total()))
 
 
 def has_bf16(device: str) -> bool:
-    """Whether the hardware computes in bf16; torch emulates it elsewhere, slower than fp32."""
+    """Return whether the hardware has bf16 arithmetic; torch emulates it elsewhere, which is slower than fp32."""
     if device == "cuda":
         import torch
 
@@ -232,7 +231,7 @@ def has_bf16(device: str) -> bool:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Rates with both ratios, then the scores."""
+    """Return Markdown tables of rates with both ratios, and of the scores."""
     rows = [
         [
             name,
@@ -243,24 +242,17 @@ def table(result: dict[str, Any]) -> str:
         for name, rate in result["notes_per_second"].items()
     ]
     if "ours bf16" not in result["notes_per_second"]:
-        rows.append(["ours bf16", "no bf16 here", "", ""])
+        rows.append(["ours bf16", "no bf16 hardware", "", ""])
     checks = result["checks"]
     parts = [
-        markdown(["NER inference", "notes/s", "x stock default", "x best stock"], rows),
+        markdown(["NER inference", "notes/s", "ratio to stock default", "ratio to best stock"], rows),
         f"Largest logit difference {checks['largest_logit_difference']:.1e} over {checks['windows']} windows; "
-        f"{checks['notes_with_other_spans']} notes with other spans under the same decoder"
-        + (
-            f"; {checks['notes_with_other_spans_bf16']} in bf16."
-            if "notes_with_other_spans_bf16" in checks
-            else "."
-        ),
+        f"{checks['notes_with_other_spans']} notes have other spans with the same decoder"
+        + (f"; {checks['notes_with_other_spans_bf16']} in bf16." if "notes_with_other_spans_bf16" in checks else "."),
     ]
     if result["strict_f1"]:
-        scores = [
-            [name, "undefined" if score is None else f"{score:.3f}"]
-            for name, score in result["strict_f1"].items()
-        ]
-        parts.append(markdown(["decoding", "strict F1"], scores))
+        strict = [[name, scores.shown(score)] for name, score in result["strict_f1"].items()]
+        parts.append(markdown(["decoding", "strict F1"], strict))
     return "\n\n".join(parts)
 
 

@@ -1,20 +1,23 @@
-"""Rewritten pieces per second through a server, with 1 and with 16 requests open, on invented notes."""
+"""Rewritten pieces per second through a server, with 1 and with 16 open requests, on invented notes."""
 
 import argparse
 import os
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, alternate, markdown, report
 from benchmarks.memory import text
 from benchmarks.served import served
-from stages.pretraining import engines, rephrase
-from stages.pretraining.server import Server
-from stages.shared import models, tokenizers
-from stages.shared.errors import run
+from stages.generation.requests import AnswerStore, Request, Sampling, answers
+from stages.generation.server import Server
+from stages.lm import models
+from stages.models import tokenizers
+from stages.pretraining.rephrase import chat
+from stages.runtime.errors import run
 
-# Large enough that what a request costs beside the model does not hide what batching gains.
+# Large enough that the overhead of a request does not hide the gain of batching.
 CONFIG = {
     "hidden_size": 256,
     "intermediate_size": 688,
@@ -32,15 +35,12 @@ def make(folder: Path, texts: list[str]) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    models.hush()
+    models.quieten()
     tokenizer = tokenizers.train(texts, 2000, "decoder", 1024)
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        **CONFIG,
+        vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, **CONFIG
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -48,21 +48,18 @@ def make(folder: Path, texts: list[str]) -> Path:
 
 
 def measure(pieces: int, repeats: int, folder: Path) -> dict[str, Any]:
-    """Pieces a second at both concurrencies, asked anew each time."""
+    """Pieces per second at both concurrencies; no answer is used twice."""
     written = [text(number)[0] for number in range(pieces)]
-    chats = [rephrase.chat("Reescribe: {text}", each) for each in written]
-    settings = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": TOKENS, "chunk": 1, "precision": "fp32"}
+    sampling = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=TOKENS)
     model = make(folder / "model", written)
-    asked = iter(range(10**6))
+    seeds = count()
 
-    def at(concurrency: int, count: int) -> float:
+    def at(concurrency: int, size: int) -> float:
         os.environ["DEIDSYNTH_CONCURRENCY"] = str(concurrency)
-        # Another seed is another request: nothing comes from what was kept.
-        sampling = engines.Sampling(**settings, seed=1000 * next(asked))
-        engine = Server(str(model), chats[:count], sampling, permitted=False, private=True)
-        engine.check()
-        kept = engines.Kept(folder / f"{sampling.seed}.jsonl")
-        return len(list(engines.answers(engine, kept, lambda tokens: None)))
+        seed = next(seeds)  # a new seed makes new requests
+        requests = [Request(chat("Reescribe: {text}", one), (seed, n)) for n, one in enumerate(written[:size])]
+        engine = Server(str(model), sampling, reads=[], permitted=False)
+        return len(list(answers(engine, requests, AnswerStore(folder / f"{seed}.jsonl"))))
 
     with served(model, folder / "server.log") as address:
         os.environ["DEIDSYNTH_SERVER"] = address
@@ -73,14 +70,14 @@ def measure(pieces: int, repeats: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pieces", type=int, default=96, help="pieces asked for at 16 requests open")
-    parser.add_argument("--repeats", type=int, default=3, help="turns of both")
+    parser.add_argument("--pieces", type=int, default=96, help="pieces rewritten with 16 open requests")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions of both")
     parser.add_argument("--out", default=RESULTS, help="folder for the numbers")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(args.pieces, args.repeats, Path(folder))
     rows = [[name, rate] for name, rate in found["pieces_per_second"].items()]
-    table = markdown(["requests open", "pieces a second"], [*rows, ["16 / 1", found["ratio"]]])
+    table = markdown(["open requests", "pieces per second"], [*rows, ["16 / 1", found["ratio"]]])
     report("rephrase_server", table, found | {"pieces": args.pieces, "repeats": args.repeats}, args.out)
 
 

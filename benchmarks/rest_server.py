@@ -1,4 +1,4 @@
-"""Notes of 200 words per second through `mlflow models serve`, against the packaged model in process."""
+"""Throughput and latency of `mlflow models serve` on notes of 200 words, against the packaged model in process."""
 
 import argparse
 import json
@@ -11,15 +11,15 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from benchmarks.common import RESULTS, alternate, markdown, report
 from benchmarks.served import served_by_mlflow
-from stages.shared import notes
-from stages.shared.errors import UserError, run
+from stages.notes import note_table
+from stages.runtime.errors import UserError, run
 
 WORDS, BATCH = 200, 32
 
 
 def texts(table: str, count: int) -> list[str]:
-    """So many texts of WORDS words, cut from the notes one after the other and around again."""
-    words = [word for note in notes.read(table) for word in note.text.split(" ")]
+    """Return `count` texts of WORDS words, cut from the concatenated notes, which are repeated as often as needed."""
+    words = [word for note in note_table.read(table) for word in note.text.split(" ")]
     if not words:
         raise UserError(f"{table}: no notes")
     while len(words) < count * WORDS:
@@ -28,7 +28,7 @@ def texts(table: str, count: int) -> list[str]:
 
 
 def ask(address: str, batch: list[str]) -> list[dict[str, Any]]:
-    """The server's answer to a batch."""
+    """Return the server's predictions for a batch: one dict with `text` and `spans` per text."""
     body = json.dumps({"dataframe_split": {"columns": ["text"], "data": [[text] for text in batch]}})
     request = Request(address, body.encode(), {"Content-Type": "application/json"})
     with build_opener(ProxyHandler({})).open(request, timeout=300) as response:
@@ -36,7 +36,10 @@ def ask(address: str, batch: list[str]) -> list[dict[str, Any]]:
 
 
 def measure(model: str, table: str, batches: int, repeats: int, log: Path) -> dict[str, Any]:
-    """Rates at batches of BATCH, and latencies of single notes; UserError where the two ways find other spans."""
+    """Return rates in notes per second for batches of BATCH, and latencies of single notes in milliseconds.
+
+    Raises UserError if server and model find different spans.
+    """
     import mlflow
     import pandas
 
@@ -49,7 +52,7 @@ def measure(model: str, table: str, batches: int, repeats: int, log: Path) -> di
 
     with served_by_mlflow(model, log) as address:
         if [row["spans"] for row in ask(address, cut[0])] != in_process(cut[0]):
-            raise UserError("the server finds other spans than the model in process")
+            raise UserError("the server and the model in process find different spans")
         rates = alternate(
             {
                 "in process": lambda: sum(len(in_process(batch)) for batch in cut),
@@ -74,16 +77,14 @@ def measure(model: str, table: str, batches: int, repeats: int, log: Path) -> di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder written by release_model")
-    parser.add_argument("--notes", required=True, help="note table to take texts from")
-    parser.add_argument("--batches", type=int, default=8, help="batches of 32 notes")
-    parser.add_argument("--repeats", type=int, default=3, help="turns of both")
-    parser.add_argument("--out", default=RESULTS, help="folder for the numbers")
+    parser.add_argument("--notes", required=True, help="note table that texts are cut from")
+    parser.add_argument("--batches", type=int, default=8, help="number of batches of 32 notes")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions; rates are medians over them")
+    parser.add_argument("--out", default=RESULTS, help="folder to write the results to")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(args.model, args.notes, args.batches, args.repeats, Path(folder) / "log")
-    rows: list[list[Any]] = [
-        [f"{name}, notes a second", rate] for name, rate in found["notes_per_second"].items()
-    ]
+    rows: list[list[Any]] = [[f"{name}, notes per second", rate] for name, rate in found["notes_per_second"].items()]
     rows += [["server / in process", found["ratio"]]]
     rows += [[f"one note, {part}, ms", found[f"single_note_{part}_ms"]] for part in ("p50", "p95")]
     report("rest_server", markdown(["batches of 32, notes of 200 words", ""], rows), found, args.out)

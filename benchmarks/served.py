@@ -1,4 +1,4 @@
-"""Start servers on this machine with models of ours; shared by benchmarks and tests."""
+"""Start servers on this machine that serve a model; shared by benchmarks and tests."""
 
 import os
 import signal
@@ -12,15 +12,15 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
-from stages.shared.errors import UserError
+from stages.runtime.errors import UserError
 
-# Loading torch and transformers takes some 20 seconds on a busy machine.
+# Seconds to wait for a server; loading torch and transformers takes about 20 on a busy machine.
 _PATIENCE = 180
 
 
 @contextmanager
 def served(model: str | Path, log: str | Path) -> Iterator[str]:
-    """The address of a server that batches continuously, while the block runs; what it prints goes to `log`."""
+    """Run a server with continuous batching while the block runs; yield its address. Its output goes to `log`."""
     port = _free_port()
     command = [
         str(Path(sys.executable).parent / "transformers"), "serve", str(model), "--continuous-batching",
@@ -32,7 +32,7 @@ def served(model: str | Path, log: str | Path) -> Iterator[str]:
 
 @contextmanager
 def served_by_mlflow(model: str | Path, log: str | Path) -> Iterator[str]:
-    """The address of `mlflow models serve` with a packaged model, while the block runs."""
+    """Run `mlflow models serve` with a packaged model while the block runs; yield its address."""
     port = _free_port()
     command = [
         sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "-m", str(model),
@@ -50,7 +50,7 @@ def _free_port() -> int:
 
 @contextmanager
 def _running(command: list[str], address: str, log: str | Path) -> Iterator[None]:
-    """A server that answers at `address`, with the processes it starts; all of them end with the block."""
+    """Run a server until the block ends. It gets a process group, so that processes which it starts end too."""
     with open(log, "w", encoding="utf-8") as output:
         server = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"HF_HUB_OFFLINE": "1"},
@@ -75,7 +75,7 @@ def _await(address: str, server: subprocess.Popen, log: str | Path) -> None:
             direct.open(address, timeout=5).read()
             return
         except HTTPError:
-            return  # it is there; without a hub cache it cannot list models
+            return  # the server is there, but cannot list models without a hub cache
         except (URLError, OSError):
             time.sleep(0.5)
     raise UserError(f"the server did not start; {log} says why")

@@ -1,67 +1,79 @@
-"""Write the code each stage depends on into dvc.yaml, and the stages into README.md: `make deps`.
+"""Write the code each stage depends on into dvc.yaml, and the table of stages into docs/architecture.md: `make deps`.
 
-Only lines `- stages/...` under `deps:` are written; all others, comments and order included, stay as they are.
+Only the lines `- stages/...` under `deps:` are written; every other line of dvc.yaml stays as it is.
 """
 
 import re
-import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import yaml
-
-from stages.shared.imports import closure
+from stages.runtime import markdown, params
+from stages.runtime.errors import UserError, run
+from stages.runtime.imports import closure
 
 PIPELINE = Path("dvc.yaml")
-README = Path("README.md")
+PAGE = Path("docs/architecture.md")
 TABLE = re.compile(r"(?<=<!-- stages -->\n).*?(?=<!-- /stages -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Update both files; exit with 1 if a stage's module is missing."""
-    text = PIPELINE.read_text(encoding="utf-8")
-    stages = yaml.safe_load(text)["stages"]
+    """Update both files; UserError if a stage's module is missing."""
+    stages = params.read(PIPELINE)["stages"]
     missing = [module for module in map(module_of, stages) if not Path(module).is_file()]
     if missing:
-        sys.exit(f"error: {PIPELINE}: no such module: {', '.join(missing)}")
-    PIPELINE.write_text(with_code(text), encoding="utf-8")
-    if README.is_file():
-        content = README.read_text(encoding="utf-8")
-        README.write_text(TABLE.sub(lambda _: table(stages), content), encoding="utf-8")
+        raise UserError(f"{PIPELINE}: no such module: {', '.join(missing)}")
+    PIPELINE.write_text(with_code(PIPELINE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(TABLE.sub(lambda _: table(stages), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def module_of(stage: str) -> str:
-    """The file of a stage: `ner_train` is stages/ner/train.py."""
-    part, name = stage.split("_", 1)
-    return f"stages/{part}/{name}.py"
+    """The file of a stage: stages/ner/train.py for `ner_train`."""
+    return f"stages/{stage.replace('_', '/', 1)}.py"
+
+
+def as_folders(files: Iterable[str]) -> list[str]:
+    """Sorted paths that stand for exactly `files`: a folder replaces them if it holds no other file.
+
+    Fewer entries save DVC time. Empty `__init__.py` files and byte code, which DVC is told to ignore, do not count.
+    """
+    files = set(files)
+
+    def counts(path: Path) -> bool:
+        empty_init = path.name == "__init__.py" and not path.stat().st_size
+        return path.is_file() and "__pycache__" not in path.parts and not empty_init
+
+    def whole(folder: Path) -> bool:
+        return files.issuperset(path.as_posix() for path in folder.rglob("*") if counts(path))
+
+    def written(file: Path) -> Path:
+        # From the outermost folder below stages/ inwards.
+        return next(filter(whole, [*file.parents][-3::-1]), file)
+
+    return sorted({written(Path(file)).as_posix() for file in files})
 
 
 def with_code(text: str) -> str:
-    """The text of dvc.yaml with the code dependencies of every stage as its imports are now."""
-    # Blocks: what stands before the first stage, then one per stage, the last with all that follows `stages:`.
-    blocks = re.split(r"(?m)^(?=  \w+:\n)", text)
-    return blocks[0] + "".join(_with_code(block) for block in blocks[1:])
+    """The text of dvc.yaml with the code dependencies that every stage has now: its closure."""
+    # The text before the first stage, then one block per stage.
+    head, *blocks = re.split(r"(?m)^(?=  \w+:\n)", text)
+    return head + "".join(map(_with_code, blocks))
 
 
-def table(stages: dict) -> str:
-    """A Markdown table of the stages: name, what it does, where."""
-    rows = [
-        f"| `{name}` | {stage['desc']} | [{module_of(name)}]({module_of(name)}) |"
-        for name, stage in stages.items()
-    ]
-    return "\n".join(["| stage | what it does | code |", "|---|---|---|", *rows]) + "\n"
+def table(stages: Mapping[str, Mapping[str, str]]) -> str:
+    """A Markdown table of the stages of dvc.yaml: name, description, module."""
+    rows = [(f"`{name}`", stage["desc"], f"[{module_of(name)}]({module_of(name)})") for name, stage in stages.items()]
+    return "\n".join(markdown.table(("stage", "what it does", "code"), rows)) + "\n"
 
 
 def _with_code(block: str) -> str:
-    name = block.strip().split(":", 1)[0]
-    code = "".join(f"    - {path}\n" for path in closure(module_of(name)))
+    module = module_of(block.strip().split(":", 1)[0])
+    code = "".join(f"    - {path}\n" for path in as_folders(closure(module)))
     block = re.sub(r"(?m)^    - stages/.*\n", "", block)
     if "\n    deps:\n" not in block:
         block = re.sub(r"(?m)^    (?=params:|outs:)", "    deps:\n    ", block, count=1)
-    # After the last hand-written dependency.
-    return re.sub(
-        r"(?m)^    deps:\n(?:    - (?!\s).*\n)*", lambda found: found.group() + code, block, count=1
-    )
+    # After the last dependency written by hand.
+    return re.sub(r"(?m)^    deps:\n(?:    - (?!\s).*\n)*", lambda found: found.group() + code, block, count=1)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

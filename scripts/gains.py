@@ -1,74 +1,71 @@
-"""What a point of an ablation gains over the plain one: paired, on the same test notes, with Holm's correction."""
+"""The gain of each point of an ablation over the plain one: paired, on the same notes, with Holm's correction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
-from stages.ner.compare import Cell, Compare
-from stages.shared import notes, params, scoring
-from stages.shared.grid import Grid
-from stages.shared.scoring import Counts, Estimate
+import numpy as np
+import polars as pl
+
+from stages.ner.cells import Cell
+from stages.ner.comparison import Compare
+from stages.notes import note_table
+from stages.notes.note_table import Note
+from stages.runtime import params
+from stages.runtime.grid import Grid
+from stages.scoring import counting, intervals, scores
+from stages.scoring.counting import Counts
+
+ARM = "synthetic"
 
 
-class Gain(NamedTuple):
-    """Strict F1 minus the plain point's with its 95 % interval, and the p-value corrected for all points."""
+def with_gains(
+    table: pl.DataFrame, plain: float, project: Path, settings: Mapping[str, Any], finished: Mapping[str, str]
+) -> pl.DataFrame:
+    """The table of points with the gain of each synthetic arm over the point `plain` of its budget and corpus.
 
-    difference: Estimate
-    p: float
-
-
-def gains(
-    project: Path,
-    settings: Mapping[str, Any],
-    revisions: Mapping[str, str],
-    plain: str,
-    corpus: str,
-    arm: str,
-) -> dict[str, Gain]:
-    """By experiment, what each of `revisions` (by name, commits of finished experiments) gains over the one `plain`.
-
-    Reads the predictions from DVC's cache.
+    The gain is strict F1 minus the plain point's, with its 95 % interval; its p-value is corrected for all points
+    compared with the same plain point. `finished` maps experiments to commits; their predictions are read from DVC's
+    cache.
     """
-    compare = params.parse(Compare, "ner.compare", settings, project / "params.yaml")
-    grid = params.parse(Grid, "grid", settings, project / "params.yaml")
-    counts = {name: _counts(project, revision, grid, corpus, arm) for name, revision in revisions.items()}
-    others = [name for name in revisions if name != plain]
-    chances = [
-        scoring.randomisation(scoring.strict_f1, counts[name], counts[plain], compare.bootstrap)
-        for name in others
-    ]
-    return {
-        name: Gain(
-            scoring.difference(scoring.strict_f1, counts[name], counts[plain], compare.bootstrap), chance
-        )
-        for name, chance in zip(others, holm(chances), strict=True)
-    }
+    bootstrap = params.parse(Compare, Compare.at, settings).bootstrap
+    grid = params.parse(Grid, "grid", settings)
+    found: list[tuple[Any, ...]] = []
+    done = table.filter(status="done", arm=ARM)
+    for (_, corpus), rows in done.group_by("budget", "corpus", maintain_order=True):
+        if plain not in rows["x"]:
+            continue
+        counts = {name: _counts(project, finished[name], grid, str(corpus)) for name in rows["experiment"]}
+        reference = counts.pop(rows.filter(x=plain)["experiment"].item())
+        chances = [intervals.randomisation(scores.strict_f1, each, reference, bootstrap) for each in counts.values()]
+        for (name, each), p in zip(counts.items(), holm(chances), strict=True):
+            found.append((name, corpus, ARM, *intervals.difference(scores.strict_f1, each, reference, bootstrap), p))
+    keys = ["experiment", "corpus", "arm"]
+    schema = {name: table.schema[name] for name in (*keys, "gain", "gain_low", "gain_high", "gain_p")}
+    return table.update(pl.DataFrame(found, schema=schema, orient="row"), on=keys)
 
 
 def holm(chances: list[float]) -> list[float]:
-    """p-values corrected for as many tests (Holm 1979), in the order given."""
-    corrected, least = [0.0] * len(chances), 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        least = max(least, min(1.0, chances[place] * (len(chances) - rank)))
-        corrected[place] = least
-    return corrected
+    """p-values corrected for the number of tests (Holm 1979), in the order given."""
+    order = np.argsort(chances)
+    ascending = np.minimum(1, np.asarray(chances)[order] * np.arange(len(chances), 0, -1))
+    return np.maximum.accumulate(ascending)[np.argsort(order)].tolist()
 
 
-def _counts(project: Path, revision: str, grid: Grid, corpus: str, arm: str) -> list[Counts]:
+def _counts(project: Path, revision: str, grid: Grid, corpus: str) -> list[Counts]:
     """The counts of each seed over the test notes of all folds, as in ner_compare."""
     from dvc.repo import Repo
 
-    replicates = []
-    with Repo(str(project), rev=revision) as repo, TemporaryDirectory(dir=project / "data") as folder:
-        for seed in grid.seeds:
-            parts = []
-            for fold in grid.folds:
-                cell = Cell(corpus, arm, fold, seed)
-                paths = (f"data/corpora/split/{corpus}/{fold}/test", f"data/predictions/{cell.path}")
-                copies = [Path(folder, path) for path in paths]
-                for path, copy in zip(paths, copies, strict=True):
-                    repo.dvcfs.get(path, str(copy), recursive=True)
-                parts.append(scoring.count(zip(*map(notes.read, copies), strict=True)))
-            replicates.append(scoring.pool(parts))
-    return replicates
+    with closing(Repo(str(project), rev=revision)) as repo, TemporaryDirectory(dir=project / "data") as folder:
+
+        def notes(path: str) -> Iterable[Note]:
+            repo.dvcfs.get(path, f"{folder}/{path}", recursive=True)
+            return note_table.read(f"{folder}/{path}")
+
+        def counts(cell: Cell) -> Counts:
+            gold = notes(f"data/corpora/split/{corpus}/{cell.fold}/test")
+            return counting.count(zip(gold, notes(f"data/predictions/{cell.path}"), strict=True))
+
+        return [counting.pool([counts(Cell(corpus, ARM, fold, seed)) for fold in grid.folds]) for seed in grid.seeds]

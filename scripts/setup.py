@@ -3,12 +3,12 @@
 import subprocess
 from pathlib import Path
 
-from stages.shared.errors import run
-from stages.shared.tracking import prepare
+from stages.runtime.errors import run
+from stages.runtime.mlflow_store import prepare
 
-# Everything that can hold note text: only its owner may look inside.
+# Folders that can hold note text. Only their owner may read them.
 PRIVATE = ("data", ".dvc")
-# Folders of data/ that a person fills.
+# Folders of data/ that users fill.
 GIVEN = ("raw", "public", "hub", "pairs", "tasks")
 
 
@@ -21,9 +21,7 @@ def main() -> None:
         (Path("data") / name).mkdir(mode=0o700, exist_ok=True)
     # DVC's default lies outside the project and is readable by all; a relative one breaks `dvc exp run --temp`.
     site_cache = Path("data/.site-cache").resolve()
-    subprocess.run(
-        ["dvc", "config", "--quiet", "--local", "core.site_cache_dir", str(site_cache)], check=True
-    )
+    subprocess.run(["dvc", "config", "--quiet", "--local", "core.site_cache_dir", str(site_cache)], check=True)
     prepare()
 
 

@@ -1,14 +1,16 @@
-"""Delete what no cell of the pipeline owns any more: `make tidy`.
+"""Delete outputs that no cell of the pipeline has any more: `make tidy`.
 
-Outputs of a corpus, fold or seed that left the grid, scratch of abandoned runs, and with them nothing else.
+These are the outputs of corpora, folds and seeds that were removed from the grid, and the scratch folders of
+abandoned runs. Nothing else is deleted.
 """
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.setup import GIVEN
-from stages.shared.errors import run
+from stages.runtime.errors import run
 
 
 def main() -> None:
@@ -20,25 +22,23 @@ def main() -> None:
 
 
 def orphans(project: Path) -> list[Path]:
-    """The topmost files and folders below data/ and metrics/ that hold no output, pointer or hidden file."""
+    """The topmost files and folders below data/ and metrics/ without any output, pointer or hidden file."""
     from dvc.repo import Repo
 
     with contextlib.closing(Repo(str(project))) as repo:
         owned = {Path(out.fs_path) for out in repo.index.outs}
-    # What is not under DVC's care here may be somebody's only copy.
+    # What DVC does not track in these folders may be somebody's only copy.
     given = {project / "data" / name for name in GIVEN}
     above = {parent for path in owned for parent in path.parents} | given
 
-    def below(folder: Path) -> list[Path]:
-        found: list[Path] = []
+    def below(folder: Path) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
             if path in owned or path.name.startswith(".") or path.suffix == ".dvc":
                 continue
-            if path not in above and folder not in given:
-                found.append(path)
-            elif path in above:
-                found.extend(below(path))
-        return found
+            if path in above:
+                yield from below(path)
+            elif folder not in given:
+                yield path
 
     return [path for top in ("data", "metrics") if (project / top).is_dir() for path in below(project / top)]
 

@@ -16,8 +16,8 @@ for name in ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
 import hypothesis
 import pytest
 
-from stages.shared import tracking
-from stages.shared.quiet import silence
+from stages.runtime import mlflow_store
+from stages.runtime.quiet import silence
 from tests.toy import Toy, make
 
 silence()
@@ -79,7 +79,7 @@ def prepared_store(request: pytest.FixtureRequest) -> Path:
     database = request.config.cache.mkdir(f"mlflow-{version('mlflow')}") / "mlflow.db"
     if not database.is_file():
         making = database.with_suffix(f".{os.getpid()}")
-        tracking.prepare(f"sqlite:///{making}")
+        mlflow_store.prepare(f"sqlite:///{making}")
         making.replace(database)
     return database
 

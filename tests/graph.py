@@ -83,19 +83,7 @@ def clone(folder: Path) -> Path:
 def commit(folder: Path) -> None:
     """Commit everything in `folder` that git does not ignore."""
     run(folder, "git", "add", "-A")
-    run(
-        folder,
-        "git",
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@t",
-        "commit",
-        "-q",
-        "--allow-empty",
-        "-m",
-        "state",
-    )
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "state")
 
 
 def stub(folder: Path) -> Path:

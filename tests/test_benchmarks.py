@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import lm_adaptation, ner_inference, scoring
-from stages.ner.model import Tagger
-from stages.shared import models, packing, tags
-from stages.shared.errors import UserError
-from stages.shared.notes import Note, Span
+from benchmarks import lm_adaptation, ner_inference, rest_server, scoring
+from stages.lm import models, packing
+from stages.ner.tagger import Tagger
+from stages.notes import note_table, tags
+from stages.notes.note_table import Note, Span
+from stages.runtime.errors import UserError
 from tests import tiny
 
 pytestmark = pytest.mark.slow
@@ -83,9 +84,7 @@ def test_spans_of_other_logits_are_found_out(tagger, gold):
         ours = list(tagger.tag(gold))
     assert any(note.spans for note in ours)
     ner_inference.check_spans(ours, list(ner_inference.replay(tagger, logits).tag(gold)))
-    outside = {
-        window: values * 0 + 10 * (values[:1] * 0 + [1, 0, 0, 0, 0]) for window, values in logits.items()
-    }
+    outside = {window: values * 0 + 10 * (values[:1] * 0 + [1, 0, 0, 0, 0]) for window, values in logits.items()}
     with pytest.raises(UserError, match="other spans"):
         ner_inference.check_spans(ours, list(ner_inference.replay(tagger, outside).tag(gold)))
 
@@ -95,15 +94,11 @@ def test_repair_begins_a_span_at_an_i_that_continues_nothing(tagger):
         def log_probs(self, run):
             # Words: O I-AGE I-AGE I-PATIENT B-PATIENT I-PATIENT, in the order of tag_names.
             chosen = torch.tensor([[0, 2, 2, 4, 3, 4]])
-            return [tags.words(run[0].text)], torch.nn.functional.one_hot(chosen, 5).float().numpy()
+            return [tags.word_offsets(run[0].text)], torch.nn.functional.one_hot(chosen, 5).float().numpy()
 
     scripted = Scripted(tagger.model, tagger.tokenizer, 32, 8)
     [note] = ner_inference.repaired(scripted, [Note("n", "n", "a b c d e f")])
-    assert [(s.start, s.end, s.label) for s in note.spans] == [
-        (2, 5, "AGE"),
-        (6, 7, "PATIENT"),
-        (8, 11, "PATIENT"),
-    ]
+    assert [(s.start, s.end, s.label) for s in note.spans] == [(2, 5, "AGE"), (6, 7, "PATIENT"), (8, 11, "PATIENT")]
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +106,7 @@ def decoder(tmp_path_factory):
     folder = tiny.decoder(tmp_path_factory.mktemp("decoder"))
     model, tokenizer = models.load_decoder(folder), models.load_tokenizer(folder)
     texts = tiny.texts(24)
-    return model, tokenizer, packing.tokenise([*texts, " ".join(texts[:3])], tokenizer)
+    return model, tokenizer, packing.tokenise(lambda: [*texts, " ".join(texts[:3])], tokenizer, folder)
 
 
 def test_packed_and_padded_training_read_the_same(decoder, monkeypatch):
@@ -140,7 +135,7 @@ def test_padding_that_is_read_is_found_out(tmp_path):
     """A model of absolute positions is misled by padding before the text."""
     folder = tiny.decoder(tmp_path, "gpt2")
     model, tokenizer = models.load_decoder(folder), models.load_tokenizer(folder)
-    chunks = lm_adaptation.cut(packing.tokenise(tiny.texts(3), tokenizer), 32)
+    chunks = lm_adaptation.cut(packing.tokenise(lambda: tiny.texts(3), tokenizer, tmp_path), 32)
     lm_adaptation.check_logits(model, lm_adaptation.collator(tokenizer), chunks)
     tokenizer.padding_side = "left"
     with pytest.raises(UserError, match="padding changes"):
@@ -155,9 +150,18 @@ def test_scores_are_those_of_seqeval_and_nervaluate(gold, monkeypatch):
     assert found["scores"]["half"] == dict.fromkeys(("ours", "seqeval", "nervaluate"), expected)
     assert found["scores"]["all"]["seqeval"]["f1"] == 1
 
-    ours = scoring.scoring.scores
-    monkeypatch.setattr(
-        scoring.scoring, "scores", lambda totals: ours(totals) | {"strict_recall": hit + 0.0001}
-    )
+    ours = scoring.scores.all_scores
+    monkeypatch.setattr(scoring.scores, "all_scores", lambda totals: ours(totals) | {"strict_recall": hit + 0.0001})
     with pytest.raises(UserError, match=r"half: strict recall 0\.\d+ by us, 0\.\d+ by seqeval"):
         scoring.measure(gold, {"half": halves}, samples=100)
+
+
+def test_texts_for_the_server_are_cut_from_all_notes_in_order(tmp_path):
+    words = [f"w{number}" for number in range(250)]
+    note_table.write(tmp_path / "notes", [Note(str(i), "g", " ".join(words[i::2])) for i in range(2)])
+    first, second, third = rest_server.texts(str(tmp_path / "notes"), 3)
+    order = [*words[::2], *words[1::2]] * 4
+    assert [first.split(), second.split(), third.split()] == [order[:200], order[200:400], order[400:600]]
+    note_table.write(tmp_path / "empty", [])
+    with pytest.raises(UserError, match="empty: no notes"):
+        rest_server.texts(str(tmp_path / "empty"), 1)

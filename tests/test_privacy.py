@@ -1,4 +1,4 @@
-"""Private by construction: routed to the vault, readable by its owner, offline, and no text outside."""
+"""Private by construction: only the vault gets notes, only their owner can read them, and nothing goes online."""
 
 import sqlite3
 import subprocess
@@ -11,7 +11,7 @@ from tests.toy import MARKER, Toy
 
 
 def test_every_private_output_goes_to_the_vault(tmp_path):
-    """From DVC's own index. A pointer made by `dvc add` names no remote and goes to the default, the vault too."""
+    """By DVC's own index. A pointer made by `dvc add` names no remote and goes to the default one, also the vault."""
     from dvc.repo import Repo
 
     project = graph.clone(tmp_path)
@@ -127,17 +127,17 @@ def test_the_report_quotes_no_note_and_the_error_page_does(toy: Toy):
 
 @pytest.mark.slow
 def test_the_search_would_find_it(toy: Toy):
-    """The marker did reach the note tables: it is not absent for lack of being read."""
-    from stages.shared import notes
+    """The marker did reach the note tables: the searches above would find it."""
+    from stages.notes import note_table
 
-    read = list(notes.read(toy.project / "data/corpora/notes/toy"))
+    read = list(note_table.read(toy.project / "data/corpora/notes/toy"))
     assert all(MARKER in note.text for note in read)
     assert all(MARKER in map(note.surface, note.spans) for note in read)
 
 
 @pytest.mark.slow
 def test_a_failing_stage_prints_no_note(toy: Toy):
-    """A broken tag makes the reader stop: its message names file and line, not the text."""
+    """A broken tag stops the reader with a message that names file and line, and does not quote the text."""
     raw = toy.project / "data/raw/toy"
     broken = toy.project / "data/raw/broken"
     subprocess.run(["cp", "-rL", raw, broken], check=True)
@@ -147,9 +147,7 @@ def test_a_failing_stage_prints_no_note(toy: Toy):
     number = next(i for i, line in enumerate(lines) if MARKER in line)
     lines[number] = lines[number].replace(f"\t{MARKER}", f"\tother {MARKER}")
     tags.write_text("".join(lines))
-    command = (
-        "python -m stages.corpora.prepare --corpus toy --raw data/raw/broken --out data/x --report x.json"
-    )
+    command = "python -m stages.corpora.prepare --corpus toy --raw data/raw/broken --out data/x --report x.json"
     done = toy.run(*command.split(), check=False)
     assert done.returncode == 1
     assert f"{tags.relative_to(toy.project)}:{number + 1}" in done.stderr

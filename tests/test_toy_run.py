@@ -1,4 +1,4 @@
-"""The whole pipeline with real stages at toy size, as a person runs it, and what happens when they err."""
+"""The whole pipeline with real stages at toy size, as a user runs it, and what happens when they make a mistake."""
 
 import shutil
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts import sections
-from stages.shared import lineage
+from scripts import check_params
+from stages.runtime import lineage
 from tests import graph
 from tests.toy import CORPUS, Toy
 
@@ -47,7 +47,7 @@ def test_every_private_folder_says_what_it_has_read(toy):
 
 
 def test_lineage_proves_the_roles(toy):
-    """Scoring alone reads test notes, nothing reads audit notes, select and prompts serve their purpose only."""
+    """Only scoring reads test notes, nothing reads audit notes, and select and prompts serve their purpose only."""
     records = {
         path.parent.relative_to(toy.project / "data").as_posix(): lineage.read(path.parent)
         for path in (toy.project / "data").rglob(lineage.FILE)
@@ -94,12 +94,7 @@ def test_mlflow_holds_one_comparable_run_per_arm(toy):
     shown = {
         "ner/train": {"loss", "select_f1"},
         "ner/evaluate": {"strict_f1", "strict_recall", "token_f1", "blind_recall", "clean_notes"},
-        "ner/compare": {
-            "1 test/strict_f1",
-            "1 test/strict_recall",
-            "1 test/clean_notes",
-            "3 training/select_f1",
-        },
+        "ner/compare": {"1 test/strict_f1", "1 test/strict_recall", "1 test/clean_notes", "3 training/select_f1"},
     }
     for name in shown:
         runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
@@ -135,7 +130,7 @@ def test_a_package_is_refused_where_a_gate_has_failed(toy, params):
 
 def mistake(toy: Toy, stage: str) -> str:
     """The single line that a stage's error prints, after which nothing has changed."""
-    cell = next(cell for cell in sections.cells(toy.project) if cell.name.startswith(stage))
+    cell = next(cell for cell in check_params.cells(toy.project) if cell.name.startswith(stage))
     before = contents(toy.project)
     done = toy.run("sh", "-c", cell.command, check=False)
     assert done.returncode == 1
@@ -160,9 +155,7 @@ def test_a_misspelt_parameter(toy, params):
     params["synthesis"]["generate"]["temprature"] = 1.0
     write(toy, params)
     message = mistake(toy, "synthesis_generate")
-    assert (
-        "params.yaml: synthesis.generate.temprature is not a known key; did you mean temperature?" in message
-    )
+    assert "params.yaml: synthesis.generate.temprature is not a known key; did you mean temperature?" in message
 
 
 def test_a_missing_base_model(toy):
@@ -176,7 +169,7 @@ def test_a_missing_base_model(toy):
 
 
 def test_a_hub_name_without_network(toy, params):
-    params["corpora"][CORPUS]["encoder"] = {"source": "hub", "name": "someone/encoder", "revision": "a" * 40}
+    params["catalog"][CORPUS]["encoder"] = {"source": "hub", "name": "someone/encoder", "revision": "a" * 40}
     write(toy, params)
     before = toy.connections.read_text() if toy.connections.exists() else ""
     try:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import torch
 
-from stages.shared import lineage, notes, tokenizers
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
+from stages.models import tokenizers
+from stages.notes import note_table
+from stages.notes.note_table import Note
+from stages.runtime import lineage
+from stages.runtime.lineage import Read
 
 NAMES = ("Ana Ruiz", "Luis Mora", "Eva Gil", "Juan Peña", "Sara Vidal")
 COMPLAINTS = ("dolor torácico", "fiebre alta", "tos seca", "mareo leve", "cefalea intensa", "náuseas")
@@ -50,11 +52,7 @@ def decoder(folder: Path, kind: str = "llama", seed: int = 0, **changes) -> Path
 
     tok = tokenizer()
     torch.manual_seed(seed)
-    special = {
-        "bos_token_id": tok.bos_token_id,
-        "eos_token_id": tok.eos_token_id,
-        "pad_token_id": tok.pad_token_id,
-    }
+    special = {"bos_token_id": tok.bos_token_id, "eos_token_id": tok.eos_token_id, "pad_token_id": tok.pad_token_id}
     config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind] | changes)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tok.save_pretrained(folder)
@@ -64,7 +62,7 @@ def decoder(folder: Path, kind: str = "llama", seed: int = 0, **changes) -> Path
 
 def table(folder: Path, role: str, of: list[str]) -> Path:
     """A note table of untagged texts with the lineage of a role of the demo."""
-    notes.write(folder, [Note(f"{role}-{i}", f"{role}-{i}", text) for i, text in enumerate(of)])
+    note_table.write(folder, [Note(f"{role}-{i}", f"{role}-{i}", text) for i, text in enumerate(of)])
     lineage.write(folder, [Read(f"demo/0/{role}", "real", "content")])
     return folder
 
@@ -75,7 +73,7 @@ class Recorder:
     def __init__(self):
         self.rows: list[tuple[int, dict]] = []
 
-    def metrics(self, values, step=0):
+    def log(self, values, step=0):
         self.rows.append((step, dict(values)))
 
 
@@ -90,7 +88,7 @@ class KilledAt(Recorder):
         super().__init__()
         self.last = last
 
-    def metrics(self, values, step=0):
-        super().metrics(values, step)
+    def log(self, values, step=0):
+        super().log(values, step)
         if step >= self.last:
             raise Killed

@@ -9,21 +9,15 @@ import torch
 import yaml
 
 from scripts.study import merged
-from stages.shared import models
+from stages.lm import models
 from tests import graph, tiny
 
 CORPUS = "toy"
-# Stands in every raw note, once as a patient's name and once in running text.
-# In two parts, or the search would find it here.
+# It is in every raw note, once as a patient's name and once in running text. Written here in two parts, so that a
+# search does not find it in this file.
 MARKER = "".join(("Vwqk", "zelt"))
 
-CHECK = {
-    "stop": False,
-    "length": [0.0, 1000.0],
-    "numbers": 0.0,
-    "measures": 0.0,
-    "language": 1.0,
-}
+CHECK = {"stop": False, "length": [0.0, 1000.0], "numbers": 0.0, "measures": 0.0, "language": 1.0}
 MODEL = {
     "source": "scratch",
     "text": [CORPUS],
@@ -32,7 +26,7 @@ MODEL = {
 }
 SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
-# What the toy changes against params.yaml: sizes, and gates that models of two steps cannot pass.
+# What the toy changes in params.yaml: sizes, and gates that models of two steps cannot pass.
 OVERLAY = {
     "grid": {
         "demos": ["demo-es"],
@@ -61,7 +55,7 @@ OVERLAY = {
         "generate": {
             "max_new_tokens": 60,
             "volume": 0.3,
-            # Of what little the decoder knows the surest: rare bytes would make broken characters.
+            # Only the likeliest tokens: rare bytes would make broken characters.
             "temperature": 0.2,
             "chunk": 16,
             "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0},
@@ -71,21 +65,19 @@ OVERLAY = {
     "models": {"rephraser": {"tiny": {"source": "folder", "path": "tiny"}}},
     "pretraining": {
         "probe": {
-            "tasks": {
-                "ner": {"corpus": CORPUS, "train": {"length": 64, "overlap": 16, "steps": 2, "batch": 4}}
-            }
+            "tasks": {"ner": {"corpus": CORPUS, "train": {"length": 64, "overlap": 16, "steps": 2, "batch": 4}}}
         },
         "pieces": {"total": 1500},
         "mix": {"tokens": None},
         "rephrase": {"sampling": {"max_new_tokens": 60}},
-        # What a random model says is of no use, but enough must be left to mix.
+        # A random model's answers are useless, but enough of them must be left to mix.
         "check": CHECK,
         "pretrain": {"context": 64, "epochs": 1, "evaluations": 1},
         "perplexity": {"context": 64},
     },
 }
 
-# Loaded by every Python process of the run: notes each connection and each lookup of a host name.
+# Every Python process of the run loads this. It records each connection and each look-up of a host name.
 WATCH = """
 import os, sys
 def watch(event, arguments):
@@ -100,7 +92,7 @@ sys.addaudithook(watch)
 
 @dataclass(frozen=True)
 class Toy:
-    """A project in which the toy has run, what it printed, and the home folder and connections of its processes."""
+    """A project in which the toy has run, its output, and the home folder and connections of its processes."""
 
     project: Path
     home: Path
@@ -122,14 +114,14 @@ class Toy:
 
 def settings(base: dict) -> dict:
     """params.yaml of the toy: the demo's with the overlay and a corpus of its own."""
-    demo = base["corpora"]["demo-es"]
+    demo = base["catalog"]["demo-es"]
     corpus = {
         "raw": demo["raw"],
         "encoder": merged(demo["encoder"], MODEL | {"config": SIZE}),
         "decoder": merged(demo["decoder"], MODEL | {"config": SIZE}),
     }
     rewriting = {"rewriting": demo["rewriting"] | {"unseen": [CORPUS]}}
-    return merged(merged(base, OVERLAY), {"corpora": {CORPUS: merged(demo, corpus | rewriting)}})
+    return merged(merged(base, OVERLAY), {"catalog": {CORPUS: merged(demo, corpus | rewriting)}})
 
 
 def make(folder: Path, store: Path) -> Toy:
@@ -161,7 +153,7 @@ def make(folder: Path, store: Path) -> Toy:
 
 
 def instruct(folder: Path, kind: str = "llama") -> None:
-    """A decoder with a chat template: it follows no instruction, but answers a few words and ends."""
+    """A decoder with a chat template: it follows no instruction, but answers with a few words and ends."""
     model = models.load_decoder(tiny.decoder(folder, kind, max_position_embeddings=1024))
     # Some classes bring a tokenizer class of their own, with tokens of its own.
     tokenizer = models.load_tokenizer(folder)

@@ -1,211 +1,146 @@
-"""Read a raw corpus, of any supported format, into one note table, counting what was met.
+"""Read a raw corpus of any supported format into one note table, with counts (DVC stage `corpora_prepare`)."""
 
-DVC stage: corpora_prepare.
-"""
-
-import argparse
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict
+from pydantic import Field
 
 from stages.corpora.readers import brat, conll, i2b2, jsonl, table, text
-from stages.corpora.readers.base import MARK, Raw, RawNote, Tagged
+from stages.corpora.readers.base import BYTE_ORDER_MARK, RawNote, RawSettings, TaggedSettings
 from stages.corpora.resolve import Resolver
-from stages.shared import lineage, notes, outputs, params
-from stages.shared.console import progress, say
-from stages.shared.errors import UserError, at, run
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from stages.shared.tracking import track
+from stages.notes import note_table
+from stages.notes.labels import Labels
+from stages.notes.note_table import Note
+from stages.runtime import lineage, outputs
+from stages.runtime.console import progress
+from stages.runtime.errors import UserError, at
+from stages.runtime.lineage import Read
+from stages.runtime.params import Root
+from stages.runtime.stage import InFolder, OutFile, OutFolder, Run, stage
 
-FORMATS: dict[str, ModuleType] = {
-    "brat": brat,
-    "conll": conll,
-    "i2b2": i2b2,
-    "jsonl": jsonl,
-    "table": table,
-    "text": text,
-}
-
-
-class _Format(params.Section):
-    """The one key that says which params class checks the others."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    format: str
-
-
-def load_params(corpus: str, path: str | Path = "params.yaml") -> Raw:
-    """The section `corpora.<corpus>.raw` as the params class of its format."""
-    content, name = params.raw(path), f"corpora.{corpus}.raw"
-    chosen = params.parse(_Format, name, content, path).format
-    if chosen not in FORMATS:
-        raise UserError(f"{path}: {name}.format: {chosen} is not one of {', '.join(FORMATS)}")
-    return params.parse(FORMATS[chosen].Params, name, content, path)
+Format = brat.Brat | conll.Conll | i2b2.I2b2 | jsonl.Jsonl | table.Table | text.Text
+READERS = {"brat": brat, "conll": conll, "i2b2": i2b2, "jsonl": jsonl, "table": table, "text": text}
+TOTALS = ("notes", "words", "characters", "spans")
+# What the settings decided on, and what is only reported.
+RESOLVED = (
+    "discontinuous", "empty_notes", "invalid_offsets", "line_breaks_joined", "orphan_inside_begun", "overlapping",
+    "spaced_edges",
+)  # fmt: skip
+MET = (
+    "notes_with_byte_order_mark", "notes_with_crlf", "notes_without_spans", "other_annotations",
+    "xml_crlf_read_as_lf",
+)  # fmt: skip
 
 
-class Preparation:
-    """One corpus on its way into the note table.
+class RawCorpus(Root[Annotated[Format, Field(discriminator="format")]]):
+    """How the raw corpus is read: the settings of its format, which `format` names."""
 
-    Iterate once: the notes come in the order of the parts and of their files, streamed. Afterwards `report` holds the
-    counts. Memory grows only by the ids, which must be unique: some 100 bytes a note.
+    at: ClassVar[str] = "catalog.{corpus}.raw"
+
+
+@stage("corpora.prepare")
+def prepare(
+    corpus: str, raw: InFolder, out: OutFolder, report: OutFile, settings: RawCorpus, labels: Labels, run: Run
+) -> str:
+    """Read a raw corpus into one note table.
+
+    raw: the raw corpus.
+    out: the note table.
+    report: counts of notes, words, spans and labels, and of everything that was changed or left out.
+    """
+    renamed = settings.root.rename.values() if isinstance(settings.root, TaggedSettings) else ()
+    if unknown := sorted({label for label in renamed if label is not None} - labels.root.keys()):
+        raise UserError(
+            f"params.yaml: catalog.{corpus}.raw.rename: {', '.join(unknown)} is not among catalog.{corpus}.labels; "
+            "add it there with its kind of PII"
+        )
+    notes = RawNotes(raw, settings.root, labels)
+    note_table.write(out, progress(notes, label=f"read {corpus}"))
+    lineage.write(out, [Read(corpus, "real", "content")])
+    size = notes.report
+    outputs.write_json(report, size)
+    run.log(size)
+    return (
+        f"{size['notes']} notes of {size['groups']} groups, {size['words']} words, "
+        f"{size['spans']} spans of {len(size['labels'])} labels"
+    )
+
+
+class RawNotes:
+    """The notes of a raw corpus, streamed in the order of the parts and their files; afterwards `report` has counts.
+
+    Iterate only once. Memory grows with the note ids, which must be unique: about 100 bytes a note.
     """
 
-    def __init__(self, folder: str | Path, settings: Raw) -> None:
-        self._folder = Path(folder)
-        self._settings = settings
-        self._resolver = Resolver(settings) if isinstance(settings, Tagged) else None
-        self._met: Counter[str] = Counter()
+    def __init__(self, folder: Path, settings: RawSettings, labels: Labels) -> None:
+        self._folder, self._settings = folder, settings
+        self._counts: Counter[str] = Counter()
+        self._resolver = (
+            Resolver(settings, labels.root, self._counts) if isinstance(settings, TaggedSettings) else None
+        )
         self._spans: Counter[str] = Counter()
         self._parts: dict[str, Counter[str]] = {}
-        self._ids: set[str] = set()
         self._groups: dict[str, set[str]] = {}
+        self._ids: set[str] = set()
 
     def __iter__(self) -> Iterator[Note]:
-        if not self._folder.exists():
-            raise UserError(
-                f"{self._folder}: no such folder; bring the corpus there, by `dvc add` or `dvc import-url`"
-            )
-        reader = FORMATS[self._settings.format]
-        parts = self._settings.parts or {None: self._settings.path}
-        for split, place in parts.items():
-            part = split or "all"
-            self._parts[part] = Counter(notes=0, words=0, characters=0, spans=0)
-            self._groups[part] = set()
-            for raw in reader.read(self._folder / place, self._settings, self._met):
-                note = self._note(raw, split)
+        settings = self._settings
+        for part, place in (settings.parts or {"all": settings.path or "."}).items():
+            totals = self._parts[part] = Counter(dict.fromkeys(TOTALS, 0))
+            groups = self._groups[part] = set()
+            for raw in READERS[settings.format].read(self._folder / place, settings, self._counts):
+                note = self._note(raw, part if settings.parts else None)
                 if note:
-                    self._count(note, part)
+                    groups.add(note.group_id)
+                    words, characters = note_table.count_words(note.text), len(note.text)
+                    totals.update(notes=1, words=words, characters=characters, spans=len(note.spans))
+                    self._spans.update(span.label for span in note.spans)
                     yield note
-            if not self._parts[part]["notes"]:
+            if not totals["notes"]:
                 raise UserError(f"{self._folder / place}: no notes in it; correct format, parts or path")
 
     @property
     def report(self) -> dict[str, Any]:
         """Counts of what was read: no text, no ids."""
-        totals = sum(self._parts.values(), Counter(notes=0, words=0, characters=0, spans=0))
-        resolved, dropped = Counter(), Counter()
-        if self._resolver:
-            resolved, dropped = self._resolver.resolved, self._resolver.dropped_labels
         return {
-            **{name: totals[name] for name in ("notes", "words", "characters", "spans")},
+            **{name: sum(totals[name] for totals in self._parts.values()) for name in TOTALS},
             "groups": len(set().union(*self._groups.values())),
-            "parts": {
-                part: {**counts, "groups": len(self._groups[part])} for part, counts in self._parts.items()
-            },
+            "parts": {part: {**totals, "groups": len(self._groups[part])} for part, totals in self._parts.items()},
             "labels": dict(self._spans),
-            "dropped_labels": dict(dropped),
-            "resolved": {
-                name: resolved[name]
-                for name in (
-                    "discontinuous",
-                    "invalid_offsets",
-                    "line_breaks_joined",
-                    "overlapping",
-                    "spaced_edges",
-                )
-            }
-            | {name: self._met[name] for name in ("empty_notes", "orphan_inside_begun")},
-            "met": {
-                name: self._met[name]
-                for name in (
-                    "notes_with_byte_order_mark",
-                    "notes_with_crlf",
-                    "notes_without_spans",
-                    "other_annotations",
-                    "xml_crlf_read_as_lf",
-                )
-            },
+            "dropped_labels": dict(self._resolver.dropped_labels) if self._resolver else {},
+            "resolved": {name: self._counts[name] for name in RESOLVED},
+            "met": {name: self._counts[name] for name in MET},
         }
 
     def _note(self, raw: RawNote, split: str | None) -> Note | None:
-        """The note, or None for an empty one that params say to skip."""
+        """The note, or None for an empty one that the settings skip."""
+        where = at(raw.file, raw.line)
         spans = self._resolver.spans(raw) if self._resolver else ()
-        if not raw.text.removeprefix(MARK).strip():
+        if not raw.text.removeprefix(BYTE_ORDER_MARK).strip():
             if self._settings.empty_notes == "error":
-                raise UserError(
-                    f"{at(raw.file, raw.line)}: an empty note; remove it or set empty_notes: skip"
-                )
-            self._met["empty_notes"] += 1
+                raise UserError(f"{where}: an empty note; remove it or set empty_notes: skip")
+            self._counts["empty_notes"] += 1
             return None
         if raw.note_id in self._ids:
             raise UserError(
-                f"{at(raw.file, raw.line)}: note id {raw.note_id} occurs twice; "
-                "ids must be unique in all parts of a corpus"
+                f"{where}: note id {raw.note_id} occurs twice; ids must be unique in all parts of a corpus"
             )
         self._ids.add(raw.note_id)
-        return Note(
-            note_id=raw.note_id,
-            group_id=self._group(raw),
-            text=raw.text,
-            spans=spans,
-            split=split,
-            provenance={
-                "reader": self._settings.format,
-                "source": raw.file.relative_to(self._folder).as_posix(),
-            },
-        )
-
-    def _group(self, raw: RawNote) -> str:
-        if raw.group is not None:
-            return raw.group
-        if self._settings.group_pattern is None:
-            return raw.note_id
-        match = re.search(self._settings.group_pattern, raw.note_id)
-        if not match or not match[1]:
-            raise UserError(
-                f"{at(raw.file, raw.line)}: group_pattern finds no group in note id {raw.note_id}; correct it"
-            )
-        return match[1]
-
-    def _count(self, note: Note, part: str) -> None:
-        self._groups[part].add(note.group_id)
-        self._spans.update(span.label for span in note.spans)
-        self._parts[part].update(
-            notes=1, words=notes.words(note.text), characters=len(note.text), spans=len(note.spans)
-        )
-        self._met["notes_with_byte_order_mark"] += note.text.startswith(MARK)
-        self._met["notes_with_crlf"] += "\r\n" in note.text
-        self._met["notes_without_spans"] += not note.spans
-
-
-def prepare(folder: str | Path, corpus: str, settings: Raw, out: str | Path) -> dict[str, Any]:
-    """Write the note table of the raw corpus in `folder` to `out`; return the ingest report."""
-    preparation = Preparation(folder, settings)
-    with outputs.building(out) as partial:
-        notes.write(partial, progress(preparation, label=f"read {corpus}"))
-        lineage.write(partial, [Read(corpus, "real", "content")])
-    return preparation.report
-
-
-def main() -> None:
-    """The stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--corpus", required=True, help="name of the corpus: the key below `corpora` in params.yaml"
-    )
-    parser.add_argument("--raw", required=True, help="folder with the raw corpus")
-    parser.add_argument("--out", required=True, help="folder to write the note table to")
-    parser.add_argument("--report", required=True, help="JSON file to write the ingest report to")
-    options = parser.parse_args()
-    settings = load_params(options.corpus)
-    with track(
-        "corpora/prepare", options.corpus, settings, {"corpus": options.corpus}, inputs=[options.raw]
-    ) as tracked:
-        report = prepare(options.raw, options.corpus, settings, options.out)
-        outputs.write_json(options.report, report)
-        tracked.metrics(report)
-        tracked.artifact(options.report)
-    say(
-        f"{options.corpus}: {report['notes']} notes of {report['groups']} groups, {report['words']} words, "
-        f"{report['spans']} spans of {len(report['labels'])} labels"
-    )
+        group = raw.note_id if raw.group is None else raw.group
+        if raw.group is None and self._settings.group_pattern:
+            match = re.search(self._settings.group_pattern, raw.note_id)
+            if not match or not match[1]:
+                raise UserError(f"{where}: group_pattern finds no group in note id {raw.note_id}; correct it")
+            group = match[1]
+        self._counts["notes_with_byte_order_mark"] += raw.text.startswith(BYTE_ORDER_MARK)
+        self._counts["notes_with_crlf"] += "\r\n" in raw.text
+        self._counts["notes_without_spans"] += not spans
+        source = {"reader": self._settings.format, "source": raw.file.relative_to(self._folder).as_posix()}
+        return Note(raw.note_id, group, raw.text, spans, split, source)
 
 
 if __name__ == "__main__":
-    run(main)
+    prepare.main()

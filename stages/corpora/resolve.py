@@ -1,90 +1,79 @@
-"""From tags as annotated to the spans of the note table: label map, offsets, pieces, edges, overlaps, by policy.
+"""From raw tags to the spans of a note table: labels, offsets, fragments, edges and overlaps, as the settings decide.
 
-Nothing is repaired unasked, and whatever is repaired is counted.
+Nothing is repaired unless the settings ask for it, and every repair is counted.
 """
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import NoReturn
 
-from stages.corpora.readers.base import RawNote, RawSpan, Tagged
-from stages.shared.errors import UserError, at
-from stages.shared.notes import Span
+from stages.corpora.readers.base import RawNote, RawSpan, TaggedSettings
+from stages.notes.note_table import Span
+from stages.runtime.errors import UserError, at
 
-_BREAK = re.compile(r"\r\n|[\r\n\t]")
-_BREAK_CHARACTER = re.compile(r"[\r\n\t]")
+# Some sources write a line break as one space, others CRLF as two.
+_BREAKS = (re.compile(r"[\r\n\t]"), re.compile(r"\r\n|[\r\n\t]"))
 
 
 class Resolver:
-    """Applies one corpus's label map and policies to notes, and counts.
+    """Turns the raw tags of a corpus into spans with its `labels`, and counts what it changes.
 
-    `dropped_labels` is raw label -> spans; `resolved` is policy -> spans (`spaced_edges`: trimmed spans).
+    `dropped_labels` counts spans by raw label; `counts` gets spans by setting (`spaced_edges`: trimmed spans).
     """
 
-    def __init__(self, params: Tagged) -> None:
+    def __init__(self, settings: TaggedSettings, labels: Collection[str], counts: Counter[str]) -> None:
         self.dropped_labels: Counter[str] = Counter()
-        self.resolved: Counter[str] = Counter()
-        self._params = params
-        self._labels = params.label_map()
+        self._counts, self._settings = counts, settings
+        self._labels: dict[str, str | None] = {**{label: label for label in labels}, **settings.rename}
 
     def spans(self, note: RawNote) -> tuple[Span, ...]:
-        """The note's spans, sorted and disjoint; UserError on what no policy allows."""
+        """The note's spans, sorted and disjoint. Raises UserError for a tag that no setting allows."""
         spans: list[tuple[Span, RawSpan]] = []
         for raw in note.spans:
-            label = self._label(note, raw)
+            if raw.label not in self._labels:
+                remedy = "add it to the corpus's `labels`, or to `raw.rename` (null drops it)"
+                _stop(note, raw, f"label {raw.label} is unknown", remedy)
+            label = self._labels[raw.label]
             if label is None:
                 self.dropped_labels[raw.label] += 1
-            elif self._valid(note, raw):
-                for start, end in self._pieces(note, raw):
-                    start, end = self._trimmed(note, raw, start, end)
-                    spans.append((Span(start, end, label), raw))
+            elif problem := _problem(note.text, raw):
+                if self._settings.invalid_offsets == "error":
+                    _stop(note, raw, problem, "correct the offsets or set invalid_offsets: drop")
+                self._counts["invalid_offsets"] += 1
+            else:
+                for start, end in self._joined(note, raw):
+                    spans.append((Span(*self._trimmed(note, raw, start, end), label), raw))
         return self._disjoint(note, spans)
 
-    def _label(self, note: RawNote, raw: RawSpan) -> str | None:
-        if raw.label not in self._labels:
-            _stop(note, raw, f"label {raw.label} is unknown", "add it to `labels` (null drops it)")
-        return self._labels[raw.label]
-
-    def _valid(self, note: RawNote, raw: RawSpan) -> bool:
-        problem = _problem(note.text, raw)
-        if problem and self._params.invalid_offsets == "error":
-            _stop(note, raw, problem, "correct the offsets or set invalid_offsets: drop")
-        self.resolved["invalid_offsets"] += bool(problem)
-        return not problem
-
-    def _pieces(self, note: RawNote, raw: RawSpan) -> list[tuple[int, int]]:
+    def _joined(self, note: RawNote, raw: RawSpan) -> list[tuple[int, int]]:
+        """The fragments of a tag, those with only white space between them joined."""
         joined = [raw.fragments[0]]
         for start, end in raw.fragments[1:]:
             if note.text[joined[-1][1] : start].strip():
                 joined.append((start, end))
             else:
                 joined[-1] = (joined[-1][0], end)
-        self.resolved["line_breaks_joined"] += len(joined) < len(raw.fragments)
+        self._counts["line_breaks_joined"] += len(joined) < len(raw.fragments)
         if len(joined) == 1:
             return joined
-        self.resolved["discontinuous"] += 1
-        match self._params.discontinuous:
-            case "hull":
-                return [(joined[0][0], joined[-1][1])]
-            case "fragments":
-                return joined
-            case "drop":
-                return []
-        _stop(note, raw, "a discontinuous span", "set discontinuous: hull, fragments or drop")
+        self._counts["discontinuous"] += 1
+        if self._settings.discontinuous == "error":
+            _stop(note, raw, "a discontinuous span", "set discontinuous: hull, fragments or drop")
+        hull = [(joined[0][0], joined[-1][1])]
+        return {"hull": hull, "fragments": joined, "drop": []}[self._settings.discontinuous]
 
     def _trimmed(self, note: RawNote, raw: RawSpan, start: int, end: int) -> tuple[int, int]:
         surface = note.text[start:end]
         left, right = len(surface) - len(surface.lstrip()), len(surface) - len(surface.rstrip())
         if left or right:
-            if self._params.spaced_edges == "error":
-                _stop(
-                    note, raw, "a span begins or ends on white space", "correct it or set spaced_edges: trim"
-                )
-            self.resolved["spaced_edges"] += 1
+            if self._settings.spaced_edges == "error":
+                _stop(note, raw, "a span begins or ends on white space", "correct it or set spaced_edges: trim")
+            self._counts["spaced_edges"] += 1
         return start + left, end - right
 
     def _disjoint(self, note: RawNote, spans: list[tuple[Span, RawSpan]]) -> tuple[Span, ...]:
-        longest = self._params.overlapping == "keep_longest"
+        longest = self._settings.overlapping == "keep_longest"
 
         def rank(entry: tuple[Span, RawSpan]) -> tuple[int, int, str]:
             span = entry[0]
@@ -93,26 +82,18 @@ class Resolver:
 
         kept: list[Span] = []
         for span, raw in sorted(spans, key=rank):
-            # Sorted by start only the last kept can overlap; sorted by length, any.
-            if any(
-                span.start < other.end and other.start < span.end
-                for other in (kept if longest else kept[-1:])
-            ):
-                if self._params.overlapping == "error":
-                    _stop(
-                        note,
-                        raw,
-                        "overlapping spans",
-                        "remove one or set overlapping: keep_longest or keep_first",
-                    )
-                self.resolved["overlapping"] += 1
+            # Sorted by start, only the last kept span can overlap this one; sorted by length, any can.
+            if any(span.start < other.end and other.start < span.end for other in (kept if longest else kept[-1:])):
+                if self._settings.overlapping == "error":
+                    _stop(note, raw, "overlapping spans", "remove one or set overlapping: keep_longest or keep_first")
+                self._counts["overlapping"] += 1
             else:
                 kept.append(span)
         return tuple(sorted(kept))
 
 
 def _problem(text: str, raw: RawSpan) -> str | None:
-    """What is wrong with a span's offsets, or None."""
+    """What is wrong with the offsets of a tag, or None."""
     last = 0
     for start, end in raw.fragments:
         if not last <= start < end <= len(text):
@@ -122,11 +103,7 @@ def _problem(text: str, raw: RawSpan) -> str | None:
         last = end
     if raw.surface is not None:
         covered = " ".join(text[start:end] for start, end in raw.fragments)
-        # Sources write a line break as one space, or CRLF as two.
-        if covered != raw.surface and not any(
-            line_break.sub(" ", covered) == line_break.sub(" ", raw.surface)
-            for line_break in (_BREAK_CHARACTER, _BREAK)
-        ):
+        if not any(each.sub(" ", covered) == each.sub(" ", raw.surface) for each in _BREAKS):
             start, end = raw.fragments[0][0], raw.fragments[-1][1]
             return f"the text at offsets {start}-{end} is not the covered text given beside them"
     return None

@@ -1,56 +1,92 @@
-"""Give every note one role, by group: train, prompts, select, audit or test. DVC stage corpora_split."""
+"""Give every note one role, by group: train, prompts, select, audit or test (DVC stage `corpora_split`)."""
 
-import argparse
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from stages.shared import draws, lineage, ngrams, notes, outputs, params
-from stages.shared.console import say
-from stages.shared.errors import UserError, run
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from stages.shared.params import Section
+from stages.corpora import near_duplicates
+from stages.corpora.near_duplicates import NearDuplicates
+from stages.notes import draws, note_table
+from stages.notes.note_table import Note, NoteTable
+from stages.runtime import lineage, outputs
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.params import Section, Share
+from stages.runtime.stage import OutFile, Output, stage
 
 ROLES = ("train", "prompts", "select", "audit", "test")
-# Roles cut from what is not tested on, in this order; the rest is train.
-_HELD = ("audit", "select", "prompts")
-Share = Annotated[float, Field(ge=0, lt=1)]
+# Roles whose shares are cut, in this order, from the notes that are not tested on; the rest is train.
+_HELD_OUT = ("audit", "select", "prompts")
 
 
-class NearDuplicates(Section):
-    """When two notes of different groups are one text."""
+class Split(Section):
+    """Which notes are tested on, trained on and held out for what. Groups are never torn apart."""
 
-    words: Annotated[int, Field(ge=2)]
-    share: Annotated[float, Field(gt=0, le=1)]
-    common: Annotated[int, Field(ge=2)]
-
-
-class Params(Section):
-    """Section `corpora.split`."""
+    at: ClassVar[str] = "corpora.split"
 
     seed: int
-    folds: Annotated[int, Field(ge=2)]
-    balance: Literal["words", "notes"]
+    """Seed of the folds and of the draw of roles."""
+    folds: int = Field(ge=2)
+    """Number of folds of a corpus without an official split: parts of whole groups, each tested on once."""
+    balance: Literal["words", "notes"] = "words"
+    """What the sizes of folds and shares are measured in."""
     prompts: Share
-    select: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the notes not tested on whose first words prompt the generator; 0 if prompts are not from notes."""
+    select: float = Field(gt=0, lt=1)
+    """Share for early stopping, thresholds and every other choice."""
     audit: Share
-    near_duplicates: NearDuplicates
+    """Share that only the privacy audit reads: non-members for its membership test."""
+    near_duplicates: NearDuplicates = NearDuplicates()
+    """When notes of different groups count as one text."""
 
     @model_validator(mode="after")
-    def _leaves_training_notes(self) -> "Params":
+    def _leaves_training_notes(self) -> Self:
         if self.prompts + self.select + self.audit >= 1:
             raise ValueError("prompts + select + audit must be below 1: the rest is train")
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+@stage("corpora.split")
+def split(
+    corpus: str,
+    fold: int,
+    notes: NoteTable,
+    out: Annotated[Path, Output(folder=True, lineage=False)],
+    report: OutFile,
+    settings: Split,
+) -> str:
+    """Give every note one role, by group.
+
+    fold: number of the fold that is tested on; 0 for an official split.
+    notes: the notes of the corpus.
+    out: one note table, with lineage, in a folder per role.
+    report: counts by role.
+    """
+    pairs = near_duplicates.paired_groups(note_table.read(notes), settings.near_duplicates)
+    names = near_duplicates.common_names(pairs)
+
+    def renamed() -> Iterator[Note]:
+        return (replace(note, group_id=names.get(note.group_id, note.group_id)) for note in note_table.read(notes))
+
+    entries = [
+        Entry(note.note_id, note.group_id, note.split, note_table.count_words(note.text), len(note.spans))
+        for note in renamed()
+    ]
+    role = roles(entries, fold, settings)
+    for name in ROLES:
+        count = note_table.write(out / name, (note for note in renamed() if role[note.note_id] == name))
+        lineage.write(out / name, [Read(f"{corpus}/{fold}/{name}", "real", "content")] if count else [])
+    outputs.write_json(report, describe(entries, role, len(pairs)))
+    sizes = Counter(role.values())
+    return ", ".join(f"{name} {sizes[name]}" for name in ROLES) + " notes"
+
+
+class Entry(NamedTuple):
     """What a split must know of a note."""
 
     note_id: str
@@ -60,47 +96,17 @@ class Entry:
     spans: int
 
 
-def survey(source: Iterable[Note], settings: NearDuplicates) -> tuple[list[Entry], int]:
-    """Every note's entry, and the number of pairs of near-duplicates between groups.
+def roles(entries: list[Entry], fold: int, settings: Split) -> dict[str, str]:
+    """The role of every note id.
 
-    Groups that share a near-duplicate become one, under their first name in alphabetical order. Two notes are
-    near-duplicates if their words are the same, or if `share` of the shorter one's n-grams stand in the other;
-    n-grams of more than `common` notes are boilerplate and do not count as shared. Memory: 12 bytes a word.
-    """
-    entries: list[Entry] = []
-    grams: list[np.ndarray] = []
-    wholes: dict[int, int] = {}
-    pairs: set[tuple[int, int]] = set()
-    for number, note in enumerate(source):
-        entries.append(
-            Entry(note.note_id, note.group_id, note.split, notes.words(note.text), len(note.spans))
-        )
-        hashes = ngrams.word_hashes(note.text)
-        grams.append(np.unique(ngrams.ngrams(hashes, settings.words)))
-        if len(hashes):
-            first = wholes.setdefault(ngrams.whole(hashes), number)
-            if entries[first].group_id != note.group_id:
-                pairs.add((first, number))
-    shared = _shared(grams, [entry.group_id for entry in entries], settings.common)
-    for (one, other), count in shared.items():
-        if count >= settings.share * min(len(grams[one]), len(grams[other])):
-            pairs.add((one, other))
-    name = _merged((entries[one].group_id, entries[other].group_id) for one, other in sorted(pairs))
-    return [replace(entry, group_id=name.get(entry.group_id, entry.group_id)) for entry in entries], len(
-        pairs
-    )
-
-
-def roles(entries: list[Entry], fold: int, settings: Params) -> dict[str, str]:
-    """The role of every note id. Raises UserError for a fold that is not there and for a role without notes.
-
-    Where notes have the official split `test`, they are fold 0's test part and keep it whatever their group;
-    else each of `folds` parts of whole groups is the test part once.
+    Notes with the official split `test` are the test part of fold 0, whatever their group. Without an official
+    split, each of `folds` parts of whole groups is the test part of one fold. Raises UserError for a fold that does
+    not exist and for a role without notes.
     """
     official = any(entry.split == "test" for entry in entries)
     if fold not in range(1 if official else settings.folds):
-        has = "an official split, which is fold 0" if official else f"folds 0 to {settings.folds - 1}"
-        raise UserError(f"params.yaml: grid.folds: there is no fold {fold}; this corpus has {has}")
+        known = "an official split, which is fold 0" if official else f"folds 0 to {settings.folds - 1}"
+        raise UserError(f"params.yaml: grid.folds: there is no fold {fold}; this corpus has {known}")
     if official:
         tested = {entry.note_id for entry in entries if entry.split == "test"}
     else:
@@ -108,100 +114,40 @@ def roles(entries: list[Entry], fold: int, settings: Params) -> dict[str, str]:
         tested = {entry.note_id for entry in entries if entry.group_id in groups}
     rest = [entry for entry in entries if entry.note_id not in tested]
     places = draws.positions(_weights(rest, settings.balance), "roles", settings.seed, fold)
-    found = {note_id: "test" for note_id in tested}
+    role = dict.fromkeys(tested, "test")
+    ends = dict(zip(_HELD_OUT, accumulate(getattr(settings, name) for name in _HELD_OUT), strict=True))
     for entry in rest:
-        found[entry.note_id] = _held(places[entry.group_id], settings)
-    _require(Counter(found.values()), settings)
-    return found
-
-
-def report(entries: list[Entry], role: dict[str, str], near_duplicates: int) -> dict[str, object]:
-    """Counts by role, and test notes whose group stands in another role too (official splits only)."""
-    counts = {
-        name: {
-            "notes": len(chosen),
-            "groups": len({entry.group_id for entry in chosen}),
-            "words": sum(entry.words for entry in chosen),
-            "spans": sum(entry.spans for entry in chosen),
-        }
-        for name in ROLES
-        for chosen in [[entry for entry in entries if role[entry.note_id] == name]]
-    }
-    groups = {name: {e.group_id for e in entries if role[e.note_id] == name} for name in ROLES}
-    leaked = {
-        name: sum(role[e.note_id] == "test" and e.group_id in groups[name] for e in entries)
-        for name in ROLES
-        if name != "test"
-    }
-    return {"roles": counts, "near_duplicate_pairs": near_duplicates, "test_notes_with_group_in": leaked}
-
-
-def write(source: str, entries: list[Entry], role: dict[str, str], name: str, out: str) -> None:
-    """Write a note table per role below `out`, with the groups of `entries`; `name` is "<corpus>/<fold>"."""
-    group = {entry.note_id: entry.group_id for entry in entries}
-    with outputs.building(out) as partial:
-        for wanted in ROLES:
-            chosen = (
-                replace(note, group_id=group[note.note_id])
-                for note in notes.read(source)
-                if role[note.note_id] == wanted
+        role[entry.note_id] = next((name for name, end in ends.items() if places[entry.group_id] < end), "train")
+    for name in ROLES:
+        wanted = name in ("train", "test") or getattr(settings, name) > 0
+        if wanted and name not in role.values():
+            change = {"test": "lower folds", "train": "lower prompts, select and audit"}.get(name, f"raise {name}")
+            raise UserError(
+                f"params.yaml: corpora.split: no note is left for the role {name}: the corpus has too few groups, "
+                f"or too large ones; {change}, or check the corpus's group_pattern"
             )
-            count = notes.write(partial / wanted, chosen)
-            lineage.write(partial / wanted, [Read(f"{name}/{wanted}", "real", "content")] if count else [])
+    return role
 
 
-def main() -> None:
-    """The stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--notes", required=True, help="folder of the corpus's note table")
-    parser.add_argument("--corpus", required=True, help="name of the corpus, for the lineage")
-    parser.add_argument(
-        "--fold", required=True, type=int, help="which fold is the test part; 0 for an official split"
-    )
-    parser.add_argument("--out", required=True, help="folder to write, with one folder per role")
-    parser.add_argument("--report", required=True, help="JSON file of counts per role")
-    arguments = parser.parse_args()
-    settings = params.load(Params, "corpora.split")
-    entries, near_duplicates = survey(notes.read(arguments.notes), settings.near_duplicates)
-    role = roles(entries, arguments.fold, settings)
-    write(arguments.notes, entries, role, f"{arguments.corpus}/{arguments.fold}", arguments.out)
-    counts = report(entries, role, near_duplicates)
-    outputs.write_json(arguments.report, counts)
-    say(", ".join(f"{name} {counts['roles'][name]['notes']}" for name in ROLES) + " notes")
-
-
-def _shared(grams: list[np.ndarray], groups: list[str], common: int) -> Counter[tuple[int, int]]:
-    """How many n-grams each pair of notes of different groups shares."""
-    values = np.concatenate(grams) if grams else np.empty(0, dtype=np.uint64)
-    owners = np.repeat(np.arange(len(grams), dtype=np.int32), [len(part) for part in grams])
-    sorting = np.argsort(values, kind="stable")
-    values, owners = values[sorting], owners[sorting]
-    edges = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1], [True]))) if len(values) else []
-    shared: Counter[tuple[int, int]] = Counter()
-    sizes = np.diff(edges)
-    for start, size in zip(edges[:-1][sizes > 1], sizes[sizes > 1], strict=True) if len(edges) else ():
-        if size <= common:
-            for one, other in combinations(owners[start : start + size].tolist(), 2):
-                if groups[one] != groups[other]:
-                    shared[one, other] += 1
-    return shared
-
-
-def _merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The common name of every group that is in a pair: the first of all it is linked with."""
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        parent.setdefault(group, group)
-        while parent[group] != group:
-            parent[group] = parent[parent[group]]
-            group = parent[group]
-        return group
-
-    for one, other in pairs:
-        first, second = sorted((root(one), root(other)))
-        parent[second] = first
-    return {group: root(group) for group in list(parent)}
+def describe(entries: list[Entry], role: dict[str, str], near_duplicate_pairs: int) -> dict[str, object]:
+    """Counts by role, and by role the test notes whose group it also has (official splits only)."""
+    by_role = {name: [entry for entry in entries if role[entry.note_id] == name] for name in ROLES}
+    groups = {name: {entry.group_id for entry in chosen} for name, chosen in by_role.items()}
+    return {
+        "roles": {
+            name: {
+                "notes": len(chosen),
+                "groups": len(groups[name]),
+                "words": sum(entry.words for entry in chosen),
+                "spans": sum(entry.spans for entry in chosen),
+            }
+            for name, chosen in by_role.items()
+        },
+        "near_duplicate_pairs": near_duplicate_pairs,
+        "test_notes_with_group_in": {
+            name: sum(entry.group_id in groups[name] for entry in by_role["test"]) for name in ROLES if name != "test"
+        },
+    }
 
 
 def _weights(entries: Iterable[Entry], balance: str) -> Counter[str]:
@@ -211,8 +157,8 @@ def _weights(entries: Iterable[Entry], balance: str) -> Counter[str]:
     return weights
 
 
-def _fold(weights: Counter[str], fold: int, settings: Params) -> set[str]:
-    """The groups of one fold: in a drawn order, each goes to the fold that is lightest so far."""
+def _fold(weights: Counter[str], fold: int, settings: Split) -> set[str]:
+    """The groups of one fold: in a drawn order, each group goes to the fold that is lightest so far."""
     filled = [0] * settings.folds
     chosen = set()
     for group in draws.order(weights, "folds", settings.seed):
@@ -223,26 +169,5 @@ def _fold(weights: Counter[str], fold: int, settings: Params) -> set[str]:
     return chosen
 
 
-def _held(place: float, settings: Params) -> str:
-    edge = 0.0
-    for name in _HELD:
-        edge += getattr(settings, name)
-        if place < edge:
-            return name
-    return "train"
-
-
-def _require(counts: Counter[str], settings: Params) -> None:
-    for name in ROLES:
-        wanted = name in ("train", "test") or getattr(settings, name) > 0
-        if wanted and not counts[name]:
-            key = "folds" if name == "test" else "prompts, select and audit" if name == "train" else name
-            change = "lower" if name in ("train", "test") else "raise"
-            raise UserError(
-                f"params.yaml: corpora.split: no note is left for the role {name}: the corpus has too few groups, "
-                f"or too large ones; {change} {key}, or check the corpus's group_pattern"
-            )
-
-
 if __name__ == "__main__":
-    run(main)
+    split.main()

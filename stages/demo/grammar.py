@@ -1,26 +1,23 @@
-"""Templates of invented text, and how they become text with tagged spans.
+"""Templates of invented text, and how they are expanded to text with tagged spans.
 
 A template is plain text with
-  [a|b|]      one of the alternatives (an empty one leaves it out; repeat one to make it likelier)
-  <o|a>       agreement with the patient: the first for a man, the second for a woman
-  {name}      an entry of the lexicon, itself a template, or a slot that the scene fills in (a name, a date, ...)
-  {^name}     the same with a capital first letter
-  {60-110}    a whole number; {1.5-9.9} a decimal one; {digits 8} eight digits, the first not zero
-Alternatives nest.
+  [a|b|]      one of the alternatives, which may be empty; repeat one to make it more likely
+  <o|a>       agreement with the patient: the first form for a man, the second for a woman
+  {name}      an entry of the lexicon, itself a template, or a slot that the scene fills (a name, a date, ...)
+  {^name}     the same, with a capital first letter
+  {60-110}    an integer; {1.5-9.9} a decimal number; {digits 8} eight digits, of which the first is not zero
+Alternatives can be nested.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import cache
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
-from stages.shared.notes import Span
+from stages.notes.note_table import Span
 
-_RANGE = re.compile(r"(\d+)-(\d+)")
-_DECIMAL = re.compile(r"(\d+\.\d+)-(\d+\.\d+)")
-_DIGITS = re.compile(r"digits (\d+)")
+_TOKEN = re.compile(r"\{[^{}]*\}|[\[<|>\]]|[^\[<|>\]{}]+")
 
 
 class Piece(NamedTuple):
@@ -35,133 +32,107 @@ class Scene(Protocol):
 
     rng: Random
     decimal: str
-
-    @property
-    def female(self) -> bool:
-        """Whether `<o|a>` takes its second form."""
+    female: bool
+    """Whether `<o|a>` takes its second form."""
 
     def entry(self, name: str) -> str | None:
-        """A template of the lexicon by that name; None if it has none, so that `name` is a slot."""
+        """A template of the lexicon with that name; None if there is none, so that `name` is a slot."""
 
     def fill(self, slot: str) -> Piece:
-        """The text and label of a slot; KeyError if there is no such slot."""
+        """The text and label of a slot. Raises KeyError if there is no such slot."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
+class _Slot(NamedTuple):
     name: str
     capital: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    options: tuple[tuple["str | _Slot | _Choice", ...], ...]
+class _Choice(NamedTuple):
+    options: list["_Nodes"]
     agrees: bool
+
+
+_Nodes: TypeAlias = list[str | _Slot | _Choice]
 
 
 def expand(template: str, scene: Scene) -> list[Piece]:
     """The pieces of one random reading of a template."""
-    pieces: list[Piece] = []
-    _expand(_parse(template), scene, pieces)
-    return pieces
+    return _expanded(_parsed(template), scene)
 
 
 def assemble(pieces: Iterable[Piece]) -> tuple[str, list[Span]]:
-    """The pieces' text and the spans in it, in order."""
-    parts: list[str] = []
-    spans: list[Span] = []
-    length = 0
+    """The text of the pieces, and the spans in it, in order."""
+    text = ""
+    spans = []
     for piece in pieces:
-        end = length + len(piece.text)
         if piece.label is not None:
-            spans.append(Span(length, end, piece.label))
-        parts.append(piece.text)
-        length = end
-    return "".join(parts), spans
+            spans.append(Span(len(text), len(text) + len(piece.text), piece.label))
+        text += piece.text
+    return text, spans
 
 
-def _expand(nodes: tuple["str | _Slot | _Choice", ...], scene: Scene, pieces: list[Piece]) -> None:
+def _expanded(nodes: _Nodes, scene: Scene) -> list[Piece]:
+    pieces: list[Piece] = []
     for node in nodes:
         if isinstance(node, str):
             pieces.append(Piece(node))
         elif isinstance(node, _Choice):
-            option = node.options[scene.female] if node.agrees else scene.rng.choice(node.options)
-            _expand(option, scene, pieces)
+            pieces += _expanded(node.options[scene.female] if node.agrees else scene.rng.choice(node.options), scene)
         else:
-            first = len(pieces)
-            _fill(node.name, scene, pieces)
+            filled = _filled(node.name, scene)
             if node.capital:
-                text, label = pieces[first]
-                pieces[first] = Piece(text[:1].upper() + text[1:], label)
+                text, label = filled[0]
+                filled[0] = Piece(text[:1].upper() + text[1:], label)
+            pieces += filled
+    return pieces
 
 
-def _fill(name: str, scene: Scene, pieces: list[Piece]) -> None:
+def _filled(name: str, scene: Scene) -> list[Piece]:
     if (entry := scene.entry(name)) is not None:
-        _expand(_parse(entry), scene, pieces)
-    elif match := _RANGE.fullmatch(name):
-        pieces.append(Piece(str(scene.rng.randint(int(match[1]), int(match[2])))))
-    elif match := _DECIMAL.fullmatch(name):
-        number = f"{scene.rng.uniform(float(match[1]), float(match[2])):.1f}"
-        pieces.append(Piece(number.replace(".", scene.decimal)))
-    elif match := _DIGITS.fullmatch(name):
-        length = int(match[1])
-        pieces.append(Piece(str(scene.rng.randrange(10 ** (length - 1), 10**length))))
+        return expand(entry, scene)
+    if match := re.fullmatch(r"(\d+)-(\d+)", name):
+        text = str(scene.rng.randint(int(match[1]), int(match[2])))
+    elif match := re.fullmatch(r"(\d+\.\d+)-(\d+\.\d+)", name):
+        text = f"{scene.rng.uniform(float(match[1]), float(match[2])):.1f}".replace(".", scene.decimal)
+    elif match := re.fullmatch(r"digits (\d+)", name):
+        text = str(scene.rng.randrange(10 ** (int(match[1]) - 1), 10 ** int(match[1])))
     else:
-        pieces.append(scene.fill(name))
+        return [scene.fill(name)]
+    return [Piece(text)]
 
 
 @cache
-def _parse(template: str) -> tuple["str | _Slot | _Choice", ...]:
-    nodes, end = _sequence(template, 0, "")
-    if end != len(template):
-        raise ValueError(f"template: unmatched bracket at {end}: {template}")
+def _parsed(template: str) -> _Nodes:
+    """The nodes of a template. Raises ValueError for one with a bracket that has no partner."""
+    tokens = _TOKEN.findall(template)
+    nodes, _ = _sequence(iter(tokens), "")
+    if "".join(tokens) != template:
+        raise ValueError(f"template: unmatched brace: {template}")
     return nodes
 
 
-def _sequence(template: str, at: int, closing: str) -> tuple[tuple["str | _Slot | _Choice", ...], int]:
-    """The nodes up to a `|` or the closing bracket, and the place of that sign."""
-    nodes: list[str | _Slot | _Choice] = []
-    literal: list[str] = []
-
-    def flush() -> None:
-        if literal:
-            nodes.append("".join(literal))
-            literal.clear()
-
-    while at < len(template):
-        sign = template[at]
-        if closing and sign in ("|", closing):
-            break
-        if sign == "{":
-            flush()
-            end = template.index("}", at)
-            name = template[at + 1 : end]
-            nodes.append(_Slot(name.lstrip("^"), name.startswith("^")))
-            at = end + 1
-        elif sign in "[<":
-            flush()
-            choice, at = _choice(template, at)
-            nodes.append(choice)
-        elif sign in "]>}":
-            break
+def _sequence(tokens: Iterator[str], ends: str) -> tuple[_Nodes, str]:
+    """The nodes up to one of the characters `ends` or the end of the template, and that character."""
+    nodes: _Nodes = []
+    for token in tokens:
+        if token in ends:
+            return nodes, token
+        if token in "[<":
+            nodes.append(_choice(tokens, "|>" if token == "<" else "|]"))
+        elif token in "]>":
+            raise ValueError(f"template: unmatched {token} after {nodes}")
+        elif token[0] == "{":
+            nodes.append(_Slot(token.strip("{^}"), token.startswith("{^")))
         else:
-            literal.append(sign)
-            at += 1
-    flush()
-    return tuple(nodes), at
+            nodes.append(token)
+    return nodes, ""
 
 
-def _choice(template: str, at: int) -> tuple[_Choice, int]:
-    agrees = template[at] == "<"
-    closing = ">" if agrees else "]"
-    options = []
-    while True:
-        option, at = _sequence(template, at + 1, closing)
+def _choice(tokens: Iterator[str], ends: str) -> _Choice:
+    options, end, agrees = [], "|", ends == "|>"
+    while end == "|":
+        option, end = _sequence(tokens, ends)
         options.append(option)
-        if at >= len(template) or template[at] not in ("|", closing):
-            raise ValueError(f"template: {closing} expected: {template}")
-        if template[at] == closing:
-            break
-    if agrees and len(options) != 2:
-        raise ValueError(f"template: agreement needs two forms: {template}")
-    return _Choice(tuple(options), agrees), at + 1
+    if not end or (agrees and len(options) != 2):
+        raise ValueError(f"template: {ends[-1]} expected, and two forms in <>: {options}")
+    return _Choice(options, agrees)

@@ -1,23 +1,24 @@
-"""Invented people and places. Each part of a corpus (train, test, public text) has its own name lists."""
+"""Invented people and places. Each part of a corpus (train, test, public text) has name lists of its own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
 from random import Random
 
 from stages.demo.language import Language
-from stages.shared.text import folded
+from stages.notes.folding import folded
 
 # Share of every name list that a part gets.
 SHARES = {"train": 0.5, "test": 0.2, "public": 0.3}
-# How much more often a name that is also a word or a town is met than another one.
+# How often a name that is also a word or a town is listed; other names are listed once.
 _WORD_NAMES = 4
-# Draws from each of Faker's name lists: enough to meet most of their 500 to 1000 names once.
+# Draws from each of Faker's name lists: enough to draw most of their 500 to 1000 names at least once.
 _DRAWS = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The names one part may use; no word of a person's name is in two parts."""
+    """The names that one part may use. No word of a person's name is in two parts."""
 
     male: tuple[str, ...]
     female: tuple[str, ...]
@@ -28,28 +29,24 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone with a name. `last` holds one or two last names."""
+    """A person. `last` holds one or two last names."""
 
     first: str
     last: str
     female: bool
 
-    def written(self, form: str) -> str:
-        """The name as `full`, `first`, `last`, `listed`, `caps` (listed, upper case) or `short` (one initial)."""
-        match form:
-            case "full":
-                return f"{self.first} {self.last}"
-            case "first":
-                return self.first
-            case "last":
-                return self.last
-            case "listed":
-                return f"{self.last}, {self.first}"
-            case "caps":
-                return f"{self.last}, {self.first}".upper()
-            case "short":
-                return f"{self.first[0]}. {self.last.split()[0]}"
-        raise KeyError(form)
+    @property
+    def forms(self) -> dict[str, str]:
+        """Ways to write the name; `short` has one initial and one last name."""
+        listed = f"{self.last}, {self.first}"
+        return {
+            "full": f"{self.first} {self.last}",
+            "first": self.first,
+            "last": self.last,
+            "listed": listed,
+            "caps": listed.upper(),
+            "short": f"{self.first[0]}. {self.last.split()[0]}",
+        }
 
 
 def lists(language: Language, seed: int) -> dict[str, Lists]:
@@ -58,68 +55,48 @@ def lists(language: Language, seed: int) -> dict[str, Lists]:
 
     fake = Faker(language.locale)
     fake.seed_instance(seed)
-    drawn = [
-        [fake.first_name_male() for _ in range(_DRAWS)],
-        [fake.first_name_female() for _ in range(_DRAWS)],
-        [fake.last_name() for _ in range(_DRAWS)],
-    ]
+    sources = (fake.first_name_male, fake.first_name_female, fake.last_name)
+    own = (language.male, language.female, language.last)
     male, female, last = (
-        _names(found, own)
-        for found, own in zip(drawn, (language.male, language.female, language.last), strict=True)
+        _names([draw() for _ in range(_DRAWS)], names) for draw, names in zip(sources, own, strict=True)
     )
-    # First and last names are shared out together: "Alba" may be either. The names that are words are shared out
-    # apart, so that each part has some.
-    own = [*language.male, *language.female, *language.last]
-    people = _share_out([*male, *female, *last], Random(f"{seed}/people"))
-    people |= _share_out(own, Random(f"{seed}/word names"))
-    streets = _share_out(language.street_names, Random(f"{seed}/streets"))
-    hospitals = _share_out(language.hospital_names, Random(f"{seed}/hospitals"))
-
-    def of(part: str, names: Iterable[str], parts: dict[str, str]) -> tuple[str, ...]:
-        return tuple(name for name in names if parts[folded(name)] == part)
-
+    # First and last names are divided together, as "Alba" may be either. Names that are also words are divided
+    # separately, so that each part has some.
+    people = _divided([*male, *female, *last], Random(f"{seed}/people"))
+    people |= _divided(chain(*own), Random(f"{seed}/word names"))
+    streets = _divided(language.street_names, Random(f"{seed}/streets"))
+    hospitals = _divided(language.hospital_names, Random(f"{seed}/hospitals"))
+    divided = (
+        (male, people), (female, people), (last, people),
+        (language.street_names, streets), (language.hospital_names, hospitals),
+    )  # fmt: skip
     return {
-        part: Lists(
-            of(part, male, people),
-            of(part, female, people),
-            of(part, last, people),
-            of(part, language.street_names, streets),
-            of(part, language.hospital_names, hospitals),
-        )
+        part: Lists(*(tuple(name for name in names if parts[folded(name)] == part) for names, parts in divided))
         for part in SHARES
     }
 
 
-def person(
-    names: Lists, last_names: int, rng: Random, female: bool | None = None, family: str = ""
-) -> Person:
-    """Someone new; with `family`, of that (first) last name."""
+def person(names: Lists, last_names: int, rng: Random, female: bool | None = None, family: str = "") -> Person:
+    """A new person; with `family`, that is their (first) last name."""
     if female is None:
         female = rng.random() < 0.5
     firsts = names.female if female else names.male
     first = rng.choice(firsts)
     if rng.random() < 0.15:
         first = " ".join(dict.fromkeys([first, rng.choice(firsts)]))
-    last = [family or rng.choice(names.last)]
-    while len(last) < last_names:
-        last.append(rng.choice(names.last))
+    last = [family or rng.choice(names.last), *(rng.choice(names.last) for _ in range(last_names - 1))]
     return Person(first, " ".join(last), female)
 
 
 def _names(drawn: Iterable[str], own: tuple[str, ...]) -> list[str]:
-    """One-word names in an order that does not depend on Faker's: each once, our own `_WORD_NAMES` times."""
+    """One-word names in an order that does not depend on Faker's: each once, but our own `_WORD_NAMES` times."""
     names = {name for name in (*drawn, *own) if name.isalpha() and len(name) > 1}
     return sorted(names) + sorted({name for name in own if len(name) > 1}) * (_WORD_NAMES - 1)
 
 
-def _share_out(names: Iterable[str], rng: Random) -> dict[str, str]:
-    """The part that each name belongs to, by folded name."""
+def _divided(names: Iterable[str], rng: Random) -> dict[str, str]:
+    """The part that each name belongs to, by folded name; each part gets its share of the names."""
     keys = sorted({folded(name) for name in names})
     rng.shuffle(keys)
-    parts: dict[str, str] = {}
-    start = 0.0
-    for part, share in SHARES.items():
-        for key in keys[round(start * len(keys)) : round((start + share) * len(keys))]:
-            parts[key] = part
-        start += share
-    return parts
+    edges = [0, *(round(end * len(keys)) for end in accumulate(SHARES.values()))]
+    return {key: part for part, (start, end) in zip(SHARES, pairwise(edges), strict=True) for key in keys[start:end]}

@@ -1,4 +1,4 @@
-"""What hurried authors do to a text: shorthand, typing slips, missing accents, hard line breaks."""
+"""What hurried authors do to a text: abbreviations, typing errors, missing accents, hard line breaks."""
 
 import re
 import unicodedata
@@ -7,16 +7,16 @@ from random import Random
 
 from stages.demo.grammar import Piece
 
-# Shares of notes by an author who uses shorthand, drops accents, or breaks lines.
-_SHORTHAND, _NO_ACCENTS, _WRAPPED = 0.3, 0.06, 0.4
-# Share of a shorthand author's words that are shortened, and of all long words that are mistyped.
+# Shares of notes by an author who abbreviates, omits accents, or breaks lines.
+_ABBREVIATING, _NO_ACCENTS, _WRAPPED = 0.3, 0.06, 0.4
+# Share of the words with an abbreviation that such an author abbreviates, and of all long words that are mistyped.
 _SHORTENED, _MISTYPED = 0.6, 0.008
 _LONG_WORD = re.compile(r"[^\W\d_]{6,}")
 
 
 def noisy(pieces: Iterable[Piece], abbreviations: Mapping[str, str], rng: Random) -> list[Piece]:
-    """The pieces as one author would type them: shorthand and slips outside spans only, so spans stay exact."""
-    shortens = rng.random() < _SHORTHAND
+    """The pieces as one author would type them. Only text outside spans is abbreviated or mistyped."""
+    shortens = rng.random() < _ABBREVIATING
     plain = rng.random() < _NO_ACCENTS
     words = re.compile(rf"\b({'|'.join(map(re.escape, abbreviations))})\b")
 
@@ -36,15 +36,15 @@ def noisy(pieces: Iterable[Piece], abbreviations: Mapping[str, str], rng: Random
             if shortens:
                 text = words.sub(shorten, text)
             text = _LONG_WORD.sub(mistype, text)
-        result.append(Piece(_without_accents(text) if plain else text, label))
+        if plain:
+            # Every accented letter becomes its base letter; the length does not change.
+            text = "".join(unicodedata.normalize("NFD", sign)[0] for sign in text)
+        result.append(Piece(text, label))
     return result
 
 
 def wrapped(text: str, rng: Random) -> str:
-    """`text`, in some notes with hard line breaks: each takes the place of a space, inside spans too.
-
-    Offsets stay as they are.
-    """
+    """`text`, in some notes with hard line breaks; each replaces one space, inside spans too, so offsets are kept."""
     if rng.random() >= _WRAPPED:
         return text
     width = rng.randint(55, 90)
@@ -60,8 +60,3 @@ def _break(line: str, width: int) -> str:
         line = f"{line[:space]}\n{line[space + 1 :]}"
         start = space + 1
     return line
-
-
-def _without_accents(text: str) -> str:
-    """`text` with the bare letters, as many of them."""
-    return "".join(unicodedata.normalize("NFD", sign)[0] for sign in text)

@@ -1,63 +1,89 @@
-"""Invented, gold-tagged notes as brat, and other invented text for the demo's base models.
+"""Invent gold-tagged notes, and public text for the demo's base models (DVC stage `demo_notes`)."""
 
-DVC stage demo_notes.
-"""
-
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from stages.demo import grammar, identities, noise, public_text, scene
+from stages.demo import grammar, identities, noise, scene
 from stages.demo.language import Language
 from stages.demo.spanish.language import SPANISH
 from stages.demo.swedish.language import SWEDISH
-from stages.shared import lineage, outputs, params
-from stages.shared.errors import UserError, run
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
+from stages.notes import brat, jsonl, note_table, public
+from stages.notes.note_table import Note
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.params import Section
+from stages.runtime.stage import OutFolder, Output, stage
 
 LANGUAGES = {"es": SPANISH, "sv": SWEDISH}
 PARTS = ("train", "test")
-# Notes a patient may have; most have one.
+# Notes that a patient may have; most have one.
 _NOTES_EACH = (1, 1, 1, 2, 2, 3)
 
 
-class Params(params.Section):
-    """params.yaml: demo.notes."""
+class DemoNotes(Section):
+    """How much text is invented for each demo corpus."""
+
+    at: ClassVar[str] = "demo.notes"
 
     train: int = Field(ge=1)
+    """Training notes of each corpus."""
     test: int = Field(ge=1)
+    """Test notes of each corpus, with names, streets and hospitals that no training note has."""
     text_words: int = Field(ge=1)
-    seed: int
+    """Words of invented public text, which the demo's base models are trained on."""
+    seed: int = 20250221
+    """Seed of everything that is invented."""
+
+
+@stage("demo.notes")
+def notes(
+    corpus: str, out: Annotated[Path, Output(folder=True, lineage=False)], text: OutFolder, settings: DemoNotes
+) -> str:
+    """Invent gold-tagged notes, and public text for the demo's base models.
+
+    corpus: name of the corpus: demo-es (Spanish) or demo-sv (Swedish).
+    out: the notes in brat format, in folders train and test: a raw corpus.
+    text: the public text.
+    """
+    language = language_of(corpus)
+    names = identities.lists(language, settings.seed)
+    seed = f"{settings.seed}/{corpus}"
+    for part in PARTS:
+        brat.write(out / part, invented_notes(language, names[part], part, getattr(settings, part), seed))
+    documents = public_documents(language, names["public"], settings.text_words, f"{seed}/public")
+    jsonl.write(text / public.FILE, documents)
+    lineage.write(text, [Read(f"{corpus}/public-text", "invented", "content")])
+    return (
+        f"{settings.train} training notes, {settings.test} test notes and {settings.text_words} words of public text"
+    )
 
 
 def language_of(corpus: str) -> Language:
-    """The language of a demo corpus; UserError if there is none of that name."""
-    code = corpus.removeprefix("demo-")
-    if corpus == code or code not in LANGUAGES:
-        known = ", ".join(f"demo-{code}" for code in sorted(LANGUAGES))
-        raise UserError(f"grid.demos: {corpus} is not a demo corpus; there are {known}")
-    return LANGUAGES[code]
+    """The language of a demo corpus. Raises UserError if there is no demo corpus of that name."""
+    known = {f"demo-{code}": language for code, language in LANGUAGES.items()}
+    if corpus not in known:
+        raise UserError(f"grid.demos: {corpus} is not a demo corpus; the demo corpora are {', '.join(sorted(known))}")
+    return known[corpus]
 
 
-def write_notes(
-    language: Language, names: identities.Lists, part: str, size: int, seed: str
-) -> Iterator[Note]:
-    """`size` notes of invented patients of one part; a patient's notes share a group.
+def invented_notes(language: Language, names: identities.Lists, part: str, size: int, seed: str) -> Iterator[Note]:
+    """`size` notes about invented patients of one part; the notes of a patient share a group.
 
-    A note's id is a number for the patient and one for the note: it says nothing about either.
+    A note id is a number for the patient and one for the note, and says nothing about either.
     """
     where = scene.place(language, names, f"{seed}/{part}/place")
-    kinds = list(language.notes.values())
+    templates = list(language.notes.values())
     written = number = 0
     while written < size:
         rng = Random(f"{seed}/{part}/{number}")
         about = scene.patient(where, rng)
         for visit in range(min(rng.choice(_NOTES_EACH), size - written)):
-            pieces = grammar.expand(rng.choice(kinds), scene.Scene(where, about, language.lexicon, rng))
+            pieces = grammar.expand(rng.choice(templates), scene.Scene(where, about, language.lexicon, rng))
             text, spans = grammar.assemble(noise.noisy(pieces, language.abbreviations, rng))
             group = f"{1 + PARTS.index(part)}{number:05}"
             yield Note(f"{group}-{visit + 1}", group, noise.wrapped(text, rng), tuple(spans), part)
@@ -65,45 +91,25 @@ def write_notes(
         number += 1
 
 
-def write_brat(folder: Path, note: Note) -> None:
-    """Write a note as brat stand-off: note_id.txt and note_id.ann.
+def public_documents(language: Language, names: identities.Lists, words: int, seed: str) -> Iterator[dict[str, str]]:
+    """Lines of a public text of `words` words or a few more, which stands in for what base models are pretrained on.
 
-    As in the shared tasks' files, a span that holds a line break keeps one pair of offsets; the .ann shows a space.
+    Every second one is a case as in a textbook: like a general-domain model, the demo's base models have seen how
+    clinicians write, but neither the layout of these notes nor the people in them. All kinds are equally frequent.
     """
-    rows = [
-        f"T{number}\t{span.label} {span.start} {span.end}\t{note.surface(span).replace(chr(10), ' ')}\n"
-        for number, span in enumerate(note.spans, start=1)
-    ]
-    (folder / f"{note.note_id}.txt").write_text(note.text, encoding="utf-8", newline="\n")
-    (folder / f"{note.note_id}.ann").write_text("".join(rows), encoding="utf-8", newline="\n")
-
-
-def main() -> None:
-    """Write both folders of one demo corpus."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", required=True, help="demo-<language>: " + ", ".join(sorted(LANGUAGES)))
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for the tagged notes: train/ and test/"
-    )
-    parser.add_argument("--text", type=Path, required=True, help="folder for the public text")
-    arguments = parser.parse_args()
-    language = language_of(arguments.corpus)
-    section = params.load(Params, "demo.notes")
-    names = identities.lists(language, section.seed)
-    seed = f"{section.seed}/{arguments.corpus}"
-
-    with outputs.building(arguments.out) as folder:
-        for part in PARTS:
-            (folder / part).mkdir(parents=True)
-            for note in write_notes(language, names[part], part, getattr(section, part), seed):
-                write_brat(folder / part, note)
-    with outputs.building(arguments.text) as folder:
-        folder.mkdir(parents=True)
-        documents = public_text.documents(language, names["public"], section.text_words, f"{seed}/public")
-        with (folder / public_text.FILE).open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(map(public_text.line, documents))
-        lineage.write(folder, [Read(f"{arguments.corpus}/public-text", "invented", "content")])
+    where = scene.place(language, names, f"{seed}/place")
+    templates = [list(language.public_documents.values()), list(language.public_cases.values())]
+    number = written = 0
+    while written < words:
+        rng = Random(f"{seed}/{number}")
+        about = scene.patient(where, rng)
+        kinds = templates[number % 2]
+        filled = scene.Scene(where, about, language.public_lexicon, rng)
+        text, _ = grammar.assemble(grammar.expand(kinds[number // 2 % len(kinds)], filled))
+        yield {"note_id": f"public-{number:06}", "text": text}
+        written += note_table.count_words(text)
+        number += 1
 
 
 if __name__ == "__main__":
-    run(main)
+    notes.main()

@@ -1,115 +1,91 @@
-"""Put a base encoder or decoder at one place: from a hub, a folder, or trained on public text (models_base)."""
+"""Provide a corpus's base encoder or decoder (DVC stage `models_base`)."""
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, RootModel
+from pydantic import Field
 
-from stages.models import place
-from stages.models.place import Folder, Hub
-from stages.shared import lineage, models, packing, params, public, tokenizers, training
-from stages.shared.console import say
-from stages.shared.errors import UserError, run
-from stages.shared.outputs import building
-from stages.shared.scratch import fingerprint, scratch
-from stages.shared.tracking import track
+from stages.lm import models, packing, training
+from stages.lm.models import Role
+from stages.lm.optimisation import LanguageModelling
+from stages.models import sources, tokenizers
+from stages.models.sources import Folder, Hub
+from stages.notes import public as public_texts
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.params import Root, Section
+from stages.runtime.stage import InFolder, OutFolder, Run, stage
 
-Role = Literal["encoder", "decoder"]
 
-
-class Pretraining(training.Optimisation):
-    """Training of a scratch model on its public text: causal for a decoder, masked for an encoder."""
+class Pretraining(LanguageModelling):
+    """Training of a scratch model on its public text."""
 
     steps: int = Field(ge=1)
-    context: int = Field(ge=8)
-    mask: float | None = Field(default=None, gt=0, lt=1)
+    """Optimiser steps, each on `batch` blocks of `context` tokens."""
 
 
-class Scratch(params.Section):
-    """A model made here from an architecture and a config; its tokenizer is trained on public text."""
+class Scratch(Section):
+    """A model made here from a configuration, with a tokenizer trained on public text."""
 
     source: Literal["scratch"]
     architecture: str
+    """Model type in transformers, such as modernbert or qwen3."""
     config: dict[str, Any]
+    """Model configuration, where it differs from the type's defaults."""
     text: list[str] = Field(min_length=1)
+    """Public texts, folders of data/public, that tokenizer and weights are trained on."""
     vocab_size: int = Field(ge=300)
+    """Number of tokens of the byte-level BPE tokenizer."""
     seed: int
+    """Seed of the weights, the order of the texts, and masking."""
     pretrain: Pretraining | None
+    """Training on the public text, before any note is read; null leaves the weights random."""
 
 
-class Model(RootModel[Annotated[Hub | Folder | Scratch, Field(discriminator="source")]]):
-    """A corpus's base model: section corpora.<corpus>.<role>."""
+class Base(Root[Annotated[Hub | Folder | Scratch, Field(discriminator="source")]]):
+    """Where a corpus's base model comes from: the hub, a folder, or public text."""
+
+    at: ClassVar[str] = "catalog.{corpus}.{role}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", required=True, help="name of the corpus in params.yaml")
-    parser.add_argument(
-        "--role", required=True, choices=["encoder", "decoder"], help="which model of the corpus"
-    )
-    parser.add_argument(
-        "--public", required=True, help="folder of public texts, one folder with text.jsonl each"
-    )
-    parser.add_argument("--hub", required=True, help="folder of the models that `source: folder` names")
-    parser.add_argument("--out", required=True, help="folder to write: a Hugging Face model and lineage.json")
-    args = parser.parse_args()
-    model = params.load(Model, f"corpora.{args.corpus}.{args.role}").root
-    with building(args.out) as out:
-        if isinstance(model, Hub):
-            place.point(model, out)
-        elif isinstance(model, Folder):
-            place.copy(Path(args.hub) / model.path, out)
-        else:
-            folders = public.folders(args.public, model.text)
-            if args.role == "encoder" and model.pretrain and model.pretrain.mask is None:
-                raise UserError(f"params.yaml: corpora.{args.corpus}.encoder.pretrain.mask is missing")
-            key = fingerprint(model, args.role, inputs=folders)
-            cell = f"{args.corpus}-{args.role}"
-            with scratch("models/base", key) as checkpoints, track("models/base", cell, model) as run_:
-                make(model, args.role, folders, checkpoints, out, run_)
-    say(f"{args.corpus} {args.role}: {model.source} model at {args.out}")
+@stage("models.base")
+def provide(
+    corpus: str, role: Role, public: InFolder, hub: InFolder, out: OutFolder, settings: Base, run: Run
+) -> str:
+    """Provide a corpus's base encoder or decoder: from the hub, from a folder, or trained on public text.
 
-
-def make(model: Scratch, role: Role, folders: list[Path], checkpoints: Path, out: Path, run_: Any) -> None:
-    """Train a tokenizer, make the model with random weights and, if asked to, pretrain it."""
+    role: which base model of the corpus.
+    public: folder of the public texts.
+    hub: folder of the models that `source: folder` names.
+    out: Hugging Face model and lineage.json.
+    """
+    model = settings.root
+    if isinstance(model, Hub | Folder):
+        sources.fetch(model, hub, out)
+        return f"{model.source} model"
     import torch
 
-    models.hush()
+    folders = public_texts.folders(public, model.text)
+    if role == "encoder" and model.pretrain and model.pretrain.mask is None:
+        raise UserError(f"params.yaml: catalog.{corpus}.encoder.pretrain.mask is missing")
+
+    def texts() -> Iterator[str]:
+        return (note.text for note in public_texts.read(folders))
+
     positions = model.config.get("max_position_embeddings", 1_000_000)
-    tokenizer = tokenizers.train(_texts(folders), model.vocab_size, role, positions)
+    tokenizer = tokenizers.train(texts(), model.vocab_size, role, positions)
     torch.manual_seed(model.seed)
-    network = models.scratch(model.architecture, model.config, tokenizer, role)
-    if model.pretrain is not None:
-        pretrain(network, tokenizer, model.pretrain, role, folders, model.seed, checkpoints, run_)
+    network = models.from_config(model.architecture, model.config, tokenizer, role)
+    if pretrain := model.pretrain:
+        documents = packing.tokenise(texts, tokenizer, run.scratch)
+        masking = packing.Masking.of(tokenizer, pretrain.mask) if role == "encoder" and pretrain.mask else None
+        blocks = packing.Stream(documents, pretrain.context, pretrain.steps * pretrain.batch, model.seed, masking)
+        training.fit(network, blocks, pretrain, model.seed, run.scratch, run, f"pretraining the {role}")
     network.to("cpu").save_pretrained(out)
     tokenizer.save_pretrained(out)
-    lineage.write(out, public.reads(folders, weights=model.pretrain is not None))
-
-
-def pretrain(
-    network: Any,
-    tokenizer: Any,
-    settings: Pretraining,
-    role: Role,
-    folders: list[Path],
-    seed: int,
-    checkpoints: Path,
-    run_: Any,
-) -> None:
-    """Train in place on the public text."""
-    tokens = packing.tokenise(_texts(folders), tokenizer)
-    masking = packing.Masking.of(tokenizer, settings.mask) if role == "encoder" else None
-    examples = packing.Stream(tokens, settings.context, settings.steps * settings.batch, seed, masking)
-    training.fit(
-        network, examples, settings, settings.steps, seed, checkpoints, run_, label=f"pretraining the {role}"
-    )
-
-
-def _texts(folders: list[Path]) -> Iterator[str]:
-    return (note.text for note in public.read(folders))
+    lineage.write(out, public_texts.reads(folders, weights=model.pretrain is not None))
+    return "scratch model"
 
 
 if __name__ == "__main__":
-    run(main)
+    provide.main()

@@ -1,19 +1,22 @@
-"""A decoder made to follow a prompt: trained on pairs of a text and its answer, in a chat template of its own.
+"""Training a decoder to follow prompts: on pairs of a text and its rewriting, in a chat template of its own.
 
-Only the answer's tokens are learnt from. Such a rephraser shows that the apparatus works, not what a large one can.
+The loss is taken on the answer alone. Such a rephraser shows that the pipeline works, not what a large one can do.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from stages.shared import lineage, models, packing, training
-from stages.shared.errors import UserError, at
-from stages.shared.lineage import Read
+from stages.lm import models, tokenised, training
+from stages.lm.optimisation import Optimisation
+from stages.notes import jsonl
+from stages.runtime import lineage
+from stages.runtime.errors import UserError, at
+from stages.runtime.lineage import Read
+from stages.runtime.stage import Run
 
 FILE = "pairs.jsonl"
 USER, ASSISTANT = "<|user|>", "<|assistant|>"
@@ -24,102 +27,82 @@ TEMPLATE = (
 )
 
 
-class Trained(training.Optimisation):
-    """A rephraser trained here from random weights, with the tokenizer of `corpus`'s base decoder.
-
-    `pairs` are folders of data/pairs.
-    """
+class Trained(Optimisation):
+    """A rephraser trained here from random weights."""
 
     source: Literal["trained"]
     corpus: str
+    """Corpus whose base decoder's tokenizer it uses."""
     architecture: str
+    """Model type in transformers. The convolutions of lfm2 see the previous token, so it learns to copy quickly."""
     config: dict[str, Any]
+    """Model configuration, where it differs from the type's defaults."""
     pairs: list[str] = Field(min_length=1)
+    """Folders of data/pairs: texts with their answers to a prompt of pretraining.rephrase.prompts."""
     steps: int = Field(ge=1)
+    """Optimiser steps."""
     seed: int
+    """Seed of the weights and of the order of the pairs."""
 
 
-class Pair(NamedTuple):
-    """What is asked, by the prompt's name, of which text, and a right answer."""
+class Pair(BaseModel):
+    """A text, the name of the prompt, and a correct answer."""
 
-    prompt: str
-    text: str
-    answer: str
+    prompt: str = Field(min_length=1)
+    text: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
 
 
 def train(
-    settings: Trained,
-    base: str | Path,
-    folders: Sequence[Path],
-    prompts: Mapping[str, str],
-    checkpoints: Path,
-    out: Path,
-    run_: Any,
+    settings: Trained, base: Path, folders: Sequence[Path], prompts: Mapping[str, str], out: Path, run: Run
 ) -> None:
-    """Write the model, its tokenizer with a chat template, and its lineage to `out`."""
+    """Write the model, its tokenizer with a chat template, and its lineage to `out`.
+
+    Pairs that are longer than the model's context are left out; UserError if that leaves none.
+    """
     import torch
 
     tokenizer = models.load_tokenizer(base)
     tokenizer.add_special_tokens({"additional_special_tokens": [USER, ASSISTANT]})
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(settings.seed)
-    model = models.scratch(settings.architecture, settings.config, tokenizer, "decoder")
-    chats = [example(pair, prompts, tokenizer) for folder in folders for pair in read(folder, prompts)]
+    model = models.from_config(settings.architecture, settings.config, tokenizer, "decoder")
     positions = getattr(model.config, "max_position_embeddings", None) or 10**9
-    chats = [chat for chat in chats if len(chat["input_ids"]) <= positions]
-    if not chats:
+
+    def chats() -> Iterator[dict[str, np.ndarray]]:
+        every = (example(pair, prompts, tokenizer) for folder in folders for pair in read(folder, prompts))
+        return (chat for chat in every if len(chat["input_ids"]) <= positions)
+
+    rows = tokenised.dataset(chats, run.scratch)
+    if not len(rows):
         raise UserError(f"{folders[0] / FILE}: no pair that fits into {positions} tokens")
-    training.fit(
-        model,
-        training.passes(chats, settings.steps * settings.batch, settings.seed),
-        settings,
-        settings.steps,
-        settings.seed,
-        checkpoints,
-        run_,
-        label="learning to rewrite",
-        collate=training.Padded(tokenizer.pad_token_id),
-    )
+    epochs = training.epochs(rows, settings.steps * settings.batch, settings.seed)
+    label, collate = "training the rephraser", training.padded(tokenizer)
+    training.fit(model, epochs, settings, settings.seed, run.scratch, run, label, collate=collate)
     model.to("cpu").save_pretrained(out)
     tokenizer.save_pretrained(out)
-    words = {entry for entry in lineage.read(base) if entry.how == "vocabulary"}
-    lineage.write(out, words | reads(folders))
+    vocabulary = {entry for entry in lineage.read(base) if entry.how == "vocabulary"}
+    lineage.write(out, vocabulary | reads(folders))
 
 
 def read(folder: Path, prompts: Iterable[str]) -> Iterator[Pair]:
-    """The pairs of a folder; UserError on a missing file, a line that is no pair, or a prompt that nobody named."""
-    path = folder / FILE
-    if not path.is_file():
-        raise UserError(
-            f'{path}: no pairs here; put them there, one {{"prompt": ..., "text": ..., "answer": ...}} per line, and '
-            "`dvc add` the folder"
-        )
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                pair = Pair(**json.loads(line))
-            except (ValueError, TypeError):
-                pair = None
-            if pair is None or not all(isinstance(part, str) and part for part in pair):
-                raise UserError(
-                    f'{at(path, number)}: expected {{"prompt": ..., "text": ..., "answer": ...}} as JSON'
-                )
-            if pair.prompt not in prompts:
-                raise UserError(
-                    f"{at(path, number)}: pretraining.rephrase.prompts has no prompt of that name, only "
-                    f"{', '.join(sorted(prompts))}"
-                )
-            yield pair
+    """The pairs of a folder; UserError on a missing file, a malformed line, or an unknown prompt."""
+    for number, pair in jsonl.read(folder / FILE, Pair):
+        if pair.prompt not in prompts:
+            raise UserError(
+                f"{at(folder / FILE, number)}: pretraining.rephrase.prompts has no prompt of that name, only "
+                f"{', '.join(sorted(prompts))}"
+            )
+        yield pair
 
 
 def example(pair: Pair, prompts: Mapping[str, str], tokenizer: Any) -> dict[str, np.ndarray]:
-    """`input_ids` of the whole chat and `labels`, which are the answer's and its end's."""
+    """`input_ids` of the whole chat, and `labels` on the answer and its end."""
     content = prompts[pair.prompt].replace("{text}", pair.text)
-    asked = tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, return_dict=False
-    )
+    chat = [{"role": "user", "content": content}]
+    asked = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     answer = tokenizer(pair.answer, add_special_tokens=False, verbose=False)["input_ids"]
-    answer = [*answer, packing.edges(tokenizer)[1]]
+    answer.append(models.edges(tokenizer)[1])
     return {
         "input_ids": np.array([*asked, *answer], dtype=np.int64),
         "labels": np.array([training.IGNORED] * len(asked) + answer, dtype=np.int64),
@@ -127,9 +110,6 @@ def example(pair: Pair, prompts: Mapping[str, str], tokenizer: Any) -> dict[str,
 
 
 def reads(folders: Iterable[Path]) -> set[Read]:
-    """What pairs put into the weights: as their own record says, or real notes where they bring none."""
-    found: set[Read] = set()
-    for folder in folders:
-        kept = (folder / lineage.FILE).is_file()
-        found |= lineage.read(folder) if kept else {Read(f"pairs:{folder.name}", "real", "content")}
-    return lineage.trained_on(found)
+    """The lineage of a model trained on pairs; pairs without a record count as real notes."""
+    found = (lineage.read(folder, [Read(f"pairs:{folder.name}", "real", "content")]) for folder in folders)
+    return lineage.trained_on(set[Read]().union(*found))

@@ -1,75 +1,69 @@
-"""Put an instruction-tuned model at one place: from a hub, a folder or pairs, or only a server's name for it.
+"""Provide a model that rewrites notes (DVC stage `models_rephraser`)."""
 
-DVC stage models_rephraser.
-"""
+from typing import Annotated, ClassVar, Literal
 
-import argparse
-from pathlib import Path
-from typing import Annotated, Literal
+from pydantic import Field
 
-from pydantic import Field, RootModel
-
-from stages.models import instruct, place
+from stages.lm import models
+from stages.models import instruct, sources
 from stages.models.instruct import Trained
-from stages.models.place import Folder, Hub
-from stages.shared import lineage, models, params
-from stages.shared.console import say
-from stages.shared.errors import run
-from stages.shared.lineage import Read
-from stages.shared.outputs import building, write_json
-from stages.shared.scratch import fingerprint, scratch
-from stages.shared.tracking import track
+from stages.models.sources import Folder, Hub
+from stages.runtime import lineage
+from stages.runtime.lineage import Read
+from stages.runtime.outputs import write_json
+from stages.runtime.params import Root, Section
+from stages.runtime.stage import InFolder, OutFolder, Run, stage
 
 
-class Server(params.Section):
-    """A model behind an address (docs/rephrasing.md), under the name that the server knows it by."""
+class Server(Section):
+    """A model behind a server (docs/rephrasing.md)."""
 
     source: Literal["server"]
     name: str
+    """Name by which the server knows the model."""
 
 
-class Prompts(RootModel[dict[str, str]]):
-    """Section pretraining.rephrase.prompts."""
+class Prompts(Root[dict[str, str]]):
+    """What rephrasers are asked, by the prompt's name."""
+
+    at: ClassVar[str] = "pretraining.rephrase.prompts"
 
 
-class Rephraser(RootModel[Annotated[Hub | Folder | Server | Trained, Field(discriminator="source")]]):
-    """A model that rewrites: section models.rephraser.<name>."""
+class Rephraser(Root[Annotated[Hub | Folder | Server | Trained, Field(discriminator="source")]]):
+    """Where an instruction-tuned model that rewrites comes from: the hub, a folder, a server, or a training here."""
+
+    at: ClassVar[str] = "models.rephraser.{rephraser}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rephraser", required=True, help="name of the rephraser in params.yaml")
-    parser.add_argument("--hub", required=True, help="folder of the models that `source: folder` names")
-    parser.add_argument(
-        "--base", required=True, help="folder of the base decoders by corpus, for `source: trained`"
-    )
-    parser.add_argument("--pairs", required=True, help="folder of the pairs that `source: trained` names")
-    parser.add_argument(
-        "--out", required=True, help="folder to write: a Hugging Face model, or a name; and lineage"
-    )
-    args = parser.parse_args()
-    model = params.load(Rephraser, f"models.rephraser.{args.rephraser}").root
-    prompts = params.load(Prompts, "pretraining.rephrase.prompts").root
-    with building(args.out) as out:
-        if isinstance(model, Hub):
-            place.point(model, out)
-        elif isinstance(model, Server):
-            out.mkdir()
-            write_json(out / models.SERVED, {"model": model.name})
-            lineage.write(out, [Read(f"server:{model.name}", "public", "gradient")])
-        elif isinstance(model, Trained):
-            base = Path(args.base) / model.corpus
-            folders = [Path(args.pairs) / name for name in model.pairs]
-            key = fingerprint(model, prompts, inputs=[base, *folders])
-            with (
-                scratch("models/rephraser", key) as checkpoints,
-                track("models/rephraser", args.rephraser, model) as run_,
-            ):
-                instruct.train(model, base, folders, prompts, checkpoints, out, run_)
-        else:
-            place.copy(Path(args.hub) / model.path, out)
-    say(f"{args.rephraser}: {model.source} model at {args.out}")
+@stage("models.rephraser")
+def provide(
+    rephraser: str,
+    hub: InFolder,
+    base: InFolder,
+    pairs: InFolder,
+    out: OutFolder,
+    settings: Rephraser,
+    prompts: Prompts,
+    run: Run,
+) -> str:
+    """Provide a model that rewrites: from the hub, a folder or a server, or trained on pairs of texts.
+
+    hub: folder of the models that `source: folder` names.
+    base: folder of the base decoders by corpus, for `source: trained`.
+    pairs: folder of the pairs that `source: trained` names.
+    out: Hugging Face model or the name of a served one, and lineage.json.
+    """
+    model = settings.root
+    if isinstance(model, Hub | Folder):
+        sources.fetch(model, hub, out)
+    elif isinstance(model, Server):
+        write_json(out / models.SERVED, {"model": model.name})
+        lineage.write(out, [Read(f"server:{model.name}", "public", "gradient")])
+    else:
+        folders = [pairs / name for name in model.pairs]
+        instruct.train(model, base / model.corpus, folders, prompts.root, out, run)
+    return f"{model.source} model"
 
 
 if __name__ == "__main__":
-    run(main)
+    provide.main()

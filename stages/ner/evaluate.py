@@ -1,115 +1,144 @@
-"""Score a model on real test notes that nothing before it has read. DVC stage `ner_evaluate`."""
+"""Score a model on real test notes that it was neither trained nor tuned on (DVC stage `ner_evaluate`)."""
 
-import argparse
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from stages.ner import operation
-from stages.ner.model import Tagger
-from stages.shared import lineage, notes, params, scoring
-from stages.shared.console import progress, say
-from stages.shared.errors import run
-from stages.shared.notes import Note
-from stages.shared.outputs import building, write_json
-from stages.shared.tracking import track
+import numpy as np
 
-
-class Evaluate(params.Section):
-    """Section ner.evaluate."""
-
-    precision: Literal["fp32", "bf16"]
-    bootstrap: scoring.Bootstrap
-    recall_first: operation.RecallFirst
+from stages.ner import recall_first
+from stages.ner.recall_first import RecallFirst
+from stages.ner.tagger import Tagger
+from stages.notes import note_table
+from stages.notes.note_table import Note, NoteTable
+from stages.runtime import lineage
+from stages.runtime.console import progress
+from stages.runtime.outputs import write_json
+from stages.runtime.params import Section
+from stages.runtime.stage import InFolder, OutFile, OutFolder, Run, stage
+from stages.scoring import counting, intervals, scores
+from stages.scoring.cross_check import seqeval_report
 
 
-def report(
-    counts: scoring.Counts, training_groups: Collection[str], bootstrap: scoring.Bootstrap
-) -> dict[str, Any]:
-    """What the metrics file holds: scores, per label, counts, interval, and scores without groups in training."""
+class Evaluate(Section):
+    """How models are scored, the same for every arm."""
+
+    at: ClassVar[str] = "ner.evaluate"
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of inference: fp32, or bf16 autocast on hardware that has it."""
+    bootstrap: intervals.Bootstrap = intervals.Bootstrap()
+    """Bootstrap behind the confidence interval of strict F1."""
+    recall_first: RecallFirst
+    """The operating point for uses in which a leak costs more than an over-redacted word."""
+
+
+@stage("ner.evaluate")
+def evaluate(
+    corpus: str,
+    arm: str,
+    fold: int,
+    seed: int,
+    model: InFolder,
+    test: NoteTable,
+    select: NoteTable,
+    train: NoteTable,
+    out: OutFolder,
+    metrics: OutFile,
+    settings: Evaluate,
+    run: Run,
+) -> str:
+    """Score a model on real test notes that it was neither trained nor tuned on.
+
+    model: a model that ner_train wrote.
+    test: gold test notes.
+    select: real notes on which the biases of the recall-first operating point are chosen.
+    train: gold training notes, which tell seen from unseen surfaces and groups.
+    out: the test notes with predicted spans.
+    metrics: scores, counts, calibration and operating points.
+    """
+    tagger = Tagger.load(model, settings.precision)
+    biases = (0.0, *settings.recall_first.biases)
+    uniform = [dict.fromkeys(tagger.labels, bias) for bias in biases]
+    on_select: list[counting.Counts] = []
+    for _ in recall_first.sweep(tagger, note_table.read(select), uniform, on_select):
+        pass
+    chosen = recall_first.choose(tagger.labels, biases, on_select, settings.recall_first)
+
+    gold = progress(note_table.read(test), total=note_table.count(test), label="tagging")
+    on_test: list[counting.Counts] = []
+    note_table.write(out, recall_first.sweep(tagger, gold, [*uniform, chosen], on_test))
+    lineage.write(out, lineage.read(test) | lineage.through(lineage.read(model), "tags"))
+
+    result = report(test, out, train, settings.bootstrap)
+    *curve, tuned = on_test
+    result["recall_first"] = {
+        "biases": chosen,
+        "scores": recall_first.point(None, tuned),
+        "curve": [recall_first.point(bias, counts) for bias, counts in zip(biases, curve, strict=True)],
+    }
+    write_json(metrics, result)
+    parts = ("f1", "precision", "recall", "blind_recall")
+    logged = {
+        **result["scores"],
+        "label": {label: {name: row[name] for name in parts} for label, row in result["labels"].items()},
+        "count": result["counts"],
+        "new_groups": result["new_groups"]["scores"],
+        "calibration_error": result["calibration"]["error"],
+        "recall first": {name: result["recall_first"]["scores"][name] for name in recall_first.CURVE},
+    }
+    run.log(logged)
+    strict, interval = result["scores"]["strict_f1"], map(scores.shown, result["strict_f1_interval"])
+    return f"strict F1 {scores.shown(strict)} ({' to '.join(interval)}) on {note_table.count(test)} test notes"
+
+
+def report(test: Path, predictions: Path, train: Path, bootstrap: intervals.Bootstrap) -> dict[str, Any]:
+    """Return the content of the metrics file, except `recall_first`.
+
+    `new_groups` has the scores on the test notes of groups that are not in training.
+    """
+
+    def pairs() -> Iterator[tuple[Note, Note]]:
+        return zip(note_table.read(test), note_table.read(predictions), strict=True)
+
+    seen = counting.surfaces(note_table.read(train))
+    known = {note.group_id for note in note_table.read(train)}
+    counts = counting.count(pairs(), seen)
+    new = counting.count((pair for pair in pairs() if pair[0].group_id not in known), seen)
     totals = counts.total()
-    new = counts.without_groups(training_groups)
-    strict = scoring.estimate(scoring.strict_f1, [counts], bootstrap)
+    strict = intervals.estimate(scores.strict_f1, [counts], bootstrap)
     return {
-        "scores": scoring.scores(totals),
-        "strict_f1_interval": [scoring.rounded(strict.low), scoring.rounded(strict.high)],
-        "labels": scoring.by_label(totals),
-        "counts": scoring.counts(totals) | {"groups": len(set(counts.group_ids))},
-        "new_groups": {"notes": len(new.note_ids), "scores": scoring.scores(new.total())},
+        "scores": scores.all_scores(totals),
+        "strict_f1_interval": [scores.rounded(strict.low), scores.rounded(strict.high)],
+        "labels": scores.by_label(totals),
+        "counts": scores.error_counts(totals) | {"groups": len(set(counts.group_ids))},
+        "new_groups": {"notes": len(new.note_ids), "scores": scores.all_scores(new.total())},
+        "seqeval": seqeval_report(pairs(), totals),
+        "calibration": calibration(pairs()),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="folder of a model written by ner_train")
-    parser.add_argument("--test", required=True, help="note table of gold test notes")
-    parser.add_argument("--select", required=True, help="note table that recall-first biases are chosen on")
-    parser.add_argument(
-        "--train", required=True, help="note table of gold training notes: which surfaces and groups are new"
-    )
-    parser.add_argument(
-        "--out", required=True, help="note table to write: the test notes with predicted spans"
-    )
-    parser.add_argument("--metrics", required=True, help="JSON file to write: scores and counts")
-    args = parser.parse_args()
-    settings = params.load(Evaluate, "ner.evaluate")
-    total = notes.count(args.test)
-    seen = scoring.surfaces(notes.read(args.train))
-    training_groups = frozenset(note.group_id for note in notes.read(args.train))
-    arm, corpus, fold, seed = Path(args.out).parts[-4:]
-    tags = {"arm": arm, "corpus": corpus, "fold": fold, "seed": seed}
+def calibration(pairs: Iterable[tuple[Note, Note]]) -> dict[str, Any]:
+    """Return the reliability diagram of the predicted spans of (gold, predicted) notes, and their calibration error.
 
-    tagger = Tagger.load(args.model, settings.precision)
-    name = f"{corpus} {arm} fold {fold} seed {seed}"
-    with track("ner/evaluate", name, settings, tags, [args.model, args.test]) as run_:
-        first = settings.recall_first
-        every = [operation.uniform(tagger.labels, bias) for bias in (0.0, *first.biases)]
-        watched: list[scoring.Counts] = []
-        list(operation.sweep(tagger, notes.read(args.select), every, watched))
-        chosen = operation.choose(tagger.labels, (0.0, *first.biases), watched, first)
-        swept: list[scoring.Counts] = []
-        with building(args.out) as out:
-            gold = progress(notes.read(args.test), total=total, label="tagging")
-            notes.write(out, operation.sweep(tagger, gold, [*every, chosen], swept))
-            model = lineage.through(lineage.read(args.model), "tags")
-            lineage.write(out, lineage.read(args.test) | model)
-
-        def pairs() -> Iterator[tuple[Note, Note]]:
-            return zip(notes.read(args.test), notes.read(args.out), strict=True)
-
-        found = report(scoring.count(pairs(), seen), training_groups, settings.bootstrap)
-        found["calibration"] = operation.calibration(pairs())
-        found["recall_first"] = {
-            "biases": chosen,
-            "scores": operation.point(None, swept[-1]),
-            "curve": [
-                operation.point(bias, counts)
-                for bias, counts in zip((0.0, *first.biases), swept[:-1], strict=True)
-            ],
-        }
-        write_json(args.metrics, found)
-        labels = {
-            label: {name: row[name] for name in ("f1", "precision", "recall", "blind_recall")}
-            for label, row in found["labels"].items()
-        }
-        run_.metrics(
-            {
-                **found["scores"],
-                "label": labels,
-                "count": found["counts"],
-                "new_groups": found["new_groups"]["scores"],
-                "calibration_error": found["calibration"]["error"],
-                "recall first": {name: found["recall_first"]["scores"][name] for name in operation.CURVE},
-            }
-        )
-    scores, (low, high) = found["scores"], found["strict_f1_interval"]
-    say(f"strict F1 {show(scores['strict_f1'])} ({show(low)} to {show(high)}) on {total} test notes")
-
-
-def show(score: float | None) -> str:
-    """A score with three digits."""
-    return "undefined" if score is None else f"{score:.3f}"
+    `bins` has for every tenth of the scores, if there are spans, its lower edge `from`, the number of `spans`, their
+    mean `score`, and the share that is `right` (offsets and label). `error` is the expected calibration error (Naeini
+    et al. 2015): the distance between mean score and share of right spans, averaged over spans; None without a span.
+    """
+    found = [
+        (span.score, replace(span, score=None) in gold.spans) for gold, predicted in pairs for span in predicted.spans
+    ]
+    values, hits = np.array(found, dtype=float).reshape(-1, 2).T
+    tenths = np.minimum((values * 10).astype(int), 9)
+    bins = []
+    for tenth in np.unique(tenths).tolist():
+        inside = tenths == tenth
+        score, right = (round(float(column[inside].mean()), 6) for column in (values, hits))
+        bins.append({"from": tenth / 10, "spans": int(inside.sum()), "score": score, "right": right})
+    error = sum(row["spans"] * abs(row["score"] - row["right"]) for row in bins) / len(values) if bins else np.nan
+    return {"error": scores.rounded(error), "bins": bins}
 
 
 if __name__ == "__main__":
-    run(main)
+    evaluate.main()

@@ -1,20 +1,19 @@
-"""Notes of any length as overlapping windows of subwords, and back to one row of numbers per word."""
+"""Notes of any length as overlapping windows of subwords."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from stages.shared import tags
-from stages.shared.notes import Note
+from stages.notes import tags
+from stages.notes.note_table import Note
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Part of a note as a model reads it.
+class Window(NamedTuple):
+    """Part of a note, as a model reads it.
 
-    `positions[i]` is the place in `input_ids` of the first subword of word `words[i]` of note number `note`.
-    Every word stands in exactly one window's list: the one in which it is farthest from an edge.
+    `positions[i]` is the index in `input_ids` of the first subword of word `words[i]` of note number `note`. Every
+    word is listed in exactly one window: the one in which it is farthest from an edge.
     """
 
     note: int
@@ -23,69 +22,54 @@ class Window:
     positions: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Words and windows of a run of notes; `Window.note` counts from its start."""
+class Cut(NamedTuple):
+    """Word offsets and windows of a run of notes; `Window.note` is an index into the run."""
 
     edges: list[list[tuple[int, int]]]
     windows: list[Window]
 
 
 def cut(notes: Sequence[Note], tokenizer, length: int, overlap: int) -> Cut:
-    """Tokenise `notes` once and cut them into windows of at most `length` subwords, special tokens included.
+    """Tokenise `notes` and cut them into windows of at most `length` subwords, special tokens included.
 
-    Neighbouring windows share `overlap` subwords. A subword that covers several words stands for each of them.
+    Neighbouring windows share `overlap` subwords. A subword that covers several words represents each of them.
     """
     before, after = special_tokens(tokenizer)
     room = length - len(before) - len(after)
-    encoded = tokenizer(
-        [note.text for note in notes],
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-        return_attention_mask=False,
-        verbose=False,
-    )
+    texts = [note.text for note in notes]
+    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     edges, windows = [], []
     for number, note in enumerate(notes):
-        word_edges = tags.words(note.text)
+        word_edges = tags.word_offsets(note.text)
         edges.append(word_edges)
         ids = encoded["input_ids"][number]
         if not word_edges or not ids:
             continue
-        first = first_subwords(note.text, word_edges, encoded["offset_mapping"][number])
+        first = first_subwords(word_edges, encoded["offset_mapping"][number])
         starts = window_starts(len(ids), room, overlap)
-        # Middle of the overlap: from there on the later window gives more context.
+        # From the middle of the overlap on, the later window gives more context.
         owner = np.searchsorted(np.array(starts[1:]) + overlap // 2, first, side="right")
         for index, start in enumerate(starts):
-            mine = np.flatnonzero(owner == index)
-            windows.append(
-                Window(
-                    note=number,
-                    input_ids=[*before, *ids[start : start + room], *after],
-                    words=mine,
-                    positions=first[mine] - start + len(before),
-                )
-            )
+            words = np.flatnonzero(owner == index)
+            input_ids = [*before, *ids[start : start + room], *after]
+            windows.append(Window(number, input_ids, words, first[words] - start + len(before)))
     return Cut(edges, windows)
 
 
 def window_starts(tokens: int, room: int, overlap: int) -> list[int]:
-    """First subword of each window; all but the last window are full.
+    """Return the first subword of each window; all windows but the last are full.
 
-    They lie where Hugging Face's fast tokenizers lay them (`stride=overlap`, `return_overflowing_tokens`), so a
-    stock token-classification pipeline reads the same windows.
+    They are the windows of Hugging Face's fast tokenizers (`stride=overlap`, `return_overflowing_tokens`), so a stock
+    token-classification pipeline reads the same ones.
     """
     return list(range(0, max(1, tokens - overlap), room - overlap))
 
 
-def first_subwords(
-    text: str, word_edges: Sequence[tuple[int, int]], offsets: Sequence[tuple[int, int]]
-) -> np.ndarray:
-    """Number of the first subword that covers a character of each word.
+def first_subwords(word_edges: Sequence[tuple[int, int]], offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the index of the first subword that covers a character of each word.
 
-    A byte-level subword carries its leading space and several subwords may share one character (the bytes of an
-    emoji), so a subword counts from its first visible character. A word no subword covers (a tokenizer that drops
-    characters) gets the next subword.
+    Byte-level subwords include their leading space, and several subwords may share a character, such as the bytes of
+    an emoji. A word that no subword covers, because the tokenizer drops its characters, gets the next subword.
     """
     ends = np.array([end for _, end in offsets])
     starts = np.array([word for word, _ in word_edges])
@@ -94,21 +78,16 @@ def first_subwords(
 
 
 def special_tokens(tokenizer) -> tuple[list[int], list[int]]:
-    """Special tokens that the tokenizer puts before and after one text."""
-    ids = tokenizer("a", add_special_tokens=True)["input_ids"]
-    body = tokenizer("a", add_special_tokens=False)["input_ids"]
-    for start in range(len(ids) - len(body) + 1):
-        if ids[start : start + len(body)] == body:
-            return ids[:start], ids[start + len(body) :]
-    return [], []
+    """Return the special tokens that the tokenizer adds before and after a text."""
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids, special = encoded["input_ids"], encoded["special_tokens_mask"]
+    return ids[: special.index(0)], ids[len(special) - special[::-1].index(0) :]
 
 
 def batches(windows: Sequence[Window], tokens: int) -> Iterator[list[Window]]:
-    """Windows of similar length together, at most `tokens` positions a batch with its padding."""
-    order = sorted(range(len(windows)), key=lambda number: (len(windows[number].input_ids), number))
+    """Yield the windows in batches of similar length, of at most `tokens` positions with padding."""
     batch: list[Window] = []
-    for number in order:
-        window = windows[number]
+    for window in sorted(windows, key=lambda window: len(window.input_ids)):
         if batch and len(window.input_ids) * (len(batch) + 1) > tokens:
             yield batch
             batch = []

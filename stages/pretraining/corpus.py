@@ -1,27 +1,26 @@
-"""What the second branch has to know of a corpus, and the files that its stages hand to one another."""
+"""What the second branch needs to know about a corpus, and the files that its stages pass to one another."""
 
-import polars as pl
+from typing import ClassVar
 
-from stages.shared.params import Section
+from pydantic import Field
 
-# Beside the answers that were accepted: how many were, and how faithful all are.
+from stages.runtime.params import Section
+
+# Beside the accepted answers: how many were accepted, and how faithful all are.
 SUMMARY = "summary.json"
-# Losses of every text, without the text: what intervals resample.
+# Losses of every text, without the text: part, note_id, group_id, nats, tokens and bytes. Intervals resample them.
 LOSSES = "losses.parquet"
-LOSSES_SCHEMA = {
-    "part": pl.String,
-    "note_id": pl.String,
-    "group_id": pl.String,
-    "nats": pl.Float64,
-    "tokens": pl.Int64,
-    "bytes": pl.Int64,
-}
 
 
 class Rewriting(Section):
-    """Section corpora.<corpus>.rewriting."""
+    """How a corpus takes part in the second branch."""
+
+    at: ClassVar[str] = "catalog.{corpus}.rewriting"
 
     clinical_notes: bool
+    """Whether the texts are clinical notes. The claims are about those and are not tested on other texts."""
     unseen: list[str]
-    elsewhere: list[str]
-    servers_permitted: bool
+    """Public texts, folders of data/public, that are rewritten for the unseen baseline: as many tokens as the notes
+    have. [] for none."""
+    elsewhere: list[str] = Field(default=[])
+    """Further public texts on which perplexity is measured, beside the notes of the test part."""

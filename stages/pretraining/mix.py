@@ -1,168 +1,124 @@
-"""Put pieces and their rewritings together into the corpora that language models are pretrained on.
+"""Compose the corpora that language models are pretrained on (DVC stage `pretraining_mix`).
 
-DVC stage pretraining_mix. Only pieces whose answers were accepted from every rephraser and prompt take part, so
-that all mixtures tell of the same notes (METHOD, section 2); the part `all` alone has every piece of the notes.
+Only pieces whose answers were accepted from every rephraser and prompt take part, so that all mixtures tell of the
+same notes (docs/method.md); the part `all` alone has every piece of the notes.
 """
 
-import argparse
 import random
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
-from pydantic import Field, RootModel
+from pydantic import Field
 
-from stages.shared import draws, lineage, models, notes, params
-from stages.shared.console import say
-from stages.shared.errors import UserError, run
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from stages.shared.outputs import building, write_json
+from stages.lm import models
+from stages.lm.models import ModelFolder
+from stages.notes import draws, note_table
+from stages.notes.note_table import Note
+from stages.pretraining.pieces import counted
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import write_json
+from stages.runtime.params import Root, Section
+from stages.runtime.stage import InFolder, OutFile, OutFolder, stage
 
-_WORD = re.compile(r"\S+")
-# Where the pieces of a side lie, beside the folders of those who rewrote them.
+# Folder of the pieces of a side, beside the folders of the answers by rephraser and prompt.
 PIECES = "pieces"
 
 
-class Mixture(params.Section):
-    """One row of the comparison: tokens of each part, as multiples of `tokens`, and how often all is read.
-
-    Without any part nothing is trained: the row is the base model as it is.
-    """
+class Mixture(Section):
+    """One row of the comparison. Without parts nothing is trained, and the row is the base model as it is."""
 
     parts: dict[str, Annotated[float, Field(gt=0)]]
+    """Tokens of each part, as a multiple of `tokens`. Parts are real; shuffled, the words of real pieces in random
+    order; public; rephrased and unseen, by all rephrasers and prompts, or by some, as in rephrased/demo or
+    rephrased/demo/encyclopedia; and all, real pieces including those whose answers were not accepted."""
     repeat: float = Field(gt=0)
+    """How often the whole mixture is read, as a multiple of pretraining.pretrain.epochs."""
 
 
-class Mix(params.Section):
-    """Section pretraining.mix."""
+class Mix(Section):
+    """What the corpora are made of that language models are pretrained on."""
+
+    at: ClassVar[str] = "pretraining.mix"
 
     tokens: int | None = Field(ge=1)
-    seed: int
+    """Tokens of a part of multiple 1, by the corpus's base decoder; null: as many as the smallest part has."""
+    seed: int = 1
+    """Seed of the order in which pieces are drawn, the same for all mixtures."""
     mixtures: dict[str, Mixture]
+    """The mixtures by name."""
 
 
-class Names(RootModel[list[str]]):
-    """Sections grid.rephrasers and grid.prompts."""
+class Rephrasers(Root[list[str]]):
+    """The models whose answers the mixtures may contain."""
+
+    at: ClassVar[str] = "grid.rephrasers"
 
 
-class Part(NamedTuple):
-    """Where a part's texts come from: note tables that hold one text per piece, or, `shuffled`, its words."""
+class Prompts(Root[list[str]]):
+    """The prompts whose answers the mixtures may contain."""
 
-    side: str
-    folders: list[Path]
-    shuffled: bool = False
-    # Whether pieces take part whose answers were not accepted.
-    every: bool = False
+    at: ClassVar[str] = "grid.prompts"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mixture", required=True, help="name of a mixture in pretraining.mix.mixtures")
-    parser.add_argument(
-        "--texts", required=True, help="folder of the pieces and accepted answers, by side and writer"
-    )
-    parser.add_argument("--tokenizer", required=True, help="base model whose tokens are counted")
-    parser.add_argument("--out", required=True, help="note table to write")
-    parser.add_argument("--metrics", required=True, help="JSON file to write: pieces and tokens of each part")
-    args = parser.parse_args()
-    settings = params.load(Mix, "pretraining.mix")
-    rephrasers, prompts = (params.load(Names, f"grid.{axis}").root for axis in ("rephrasers", "prompts"))
-    writers = [f"{rephraser}/{prompt}" for rephraser in rephrasers for prompt in prompts]
-    if args.mixture not in settings.mixtures:
-        raise UserError(
-            f"params.yaml: grid.mixtures names {args.mixture}; pretraining.mix.mixtures has "
-            f"{', '.join(sorted(settings.mixtures))}"
-        )
-    mixture = settings.mixtures[args.mixture]
-    cell = "/".join(Path(args.out).parts[-2:])
-    parts = {name: resolve(name, args.mixture, writers, Path(args.texts), cell) for name in mixture.parts}
-    sides = {part.side for part in parts.values()}
-    common = {side: accepted_by_all(Path(args.texts) / side, writers, cell) for side in sides}
-    tokenizer = models.load_counter(args.tokenizer)
-    wanted = settings.tokens or smallest(parts, common, settings.seed, tokenizer)
+@stage("pretraining.mix")
+def mix(
+    mixture: str,
+    corpus: str,
+    fold: int,
+    texts: InFolder,
+    tokenizer: ModelFolder,
+    out: OutFolder,
+    metrics: OutFile,
+    settings: Mix,
+    rephrasers: Rephrasers,
+    prompts: Prompts,
+) -> str:
+    """Compose a corpus for pretraining from pieces and their rewritings.
+
+    texts: folder of the pieces and accepted answers, by side, rephraser and prompt.
+    tokenizer: base model whose tokens are counted.
+    out: note table of the mixture.
+    metrics: pieces and tokens of each part.
+    """
+    if mixture not in settings.mixtures:
+        known = ", ".join(sorted(settings.mixtures))
+        raise UserError(f"params.yaml: grid.mixtures names {mixture}; pretraining.mix.mixtures has {known}")
+    recipe = settings.mixtures[mixture]
+    writers = [f"{rephraser}/{prompt}" for rephraser in rephrasers.root for prompt in prompts.root]
+    cell = f"{corpus}/{fold}"
+    parts = {name: resolve(name, mixture, writers, texts, cell) for name in recipe.parts}
+    common = {side: accepted_by_all(texts / side, writers, cell) for side in {part.side for part in parts.values()}}
+    counter = models.load_counter(tokenizer)
+
+    def sized(name: str) -> Iterator[tuple[Note, int]]:
+        """The texts of a part in the order drawn, with their numbers of tokens."""
+        return counted(drawn(parts[name], common[parts[name].side], settings.seed), counter)
+
+    unit = settings.tokens or min((sum(length for _, length in sized(name)) for name in parts), default=0)
     counts: dict[str, dict[str, int]] = {}
-    with building(args.out) as out:
-        notes.write(out, mixed(mixture, parts, common, wanted, settings.seed, tokenizer, counts))
-        reads: set[Read] = set()
-        for part in parts.values():
-            for folder in part.folders:
-                reads |= lineage.read(folder)
-        lineage.write(out, reads)
-    result = {
-        "parts": counts,
-        "tokens": sum(part["tokens"] for part in counts.values()),
-        "repeat": mixture.repeat,
-    }
-    write_json(args.metrics, result)
-    say(f"{args.mixture}: {result['tokens']} tokens, read {mixture.repeat:g} times")
-
-
-def resolve(name: str, mixture: str, writers: list[str], folder: Path, cell: str) -> Part:
-    """The tables of a part: real, all, public, shuffled; rephrased or unseen, by all, one rephraser, one prompt."""
-    if name in ("real", "shuffled", "all"):
-        return Part("real", [folder / "real" / PIECES / cell], name == "shuffled", name == "all")
-    if name == "public":
-        return Part("unseen", [folder / "unseen" / PIECES / cell])
-    kind, _, writer = name.partition("/")
-    chosen = [one for one in writers if f"{one}/".startswith(f"{writer}/" if writer else "")]
-    if kind not in ("rephrased", "unseen") or not chosen:
-        known = ["real", "all", "public", "shuffled"]
-        known += [
-            f"{kind}{writer}"
-            for kind in ("rephrased", "unseen")
-            for writer in ("", *(f"/{w}" for w in writers))
-            if writers
-        ]
-        raise UserError(
-            f"params.yaml: pretraining.mix.mixtures.{mixture}: no part {name}; by grid.rephrasers and grid.prompts "
-            f"there are {', '.join(known)}"
-        )
-    side = "real" if kind == "rephrased" else "unseen"
-    return Part(side, [folder / side / writer / cell for writer in chosen])
-
-
-def accepted_by_all(side: Path, writers: list[str], cell: str) -> set[str]:
-    """Ids of the pieces of a side whose answers of all writers were accepted; of all pieces, if nobody writes."""
-    return set.intersection(
-        *(
-            set(notes.frame(side / writer / cell).select("note_id").collect()["note_id"])
-            for writer in [PIECES, *writers]
-        )
-    )
-
-
-def smallest(parts: dict[str, Part], common: dict[str, set[str]], seed: int, tokenizer: Any) -> int:
-    """Tokens of the part that has the fewest; 0 without parts."""
-    return min(
-        (
-            sum(length for _, length in counted(texts(part, common[part.side], seed), tokenizer))
-            for part in parts.values()
-        ),
-        default=0,
-    )
+    note_table.write(out, mixed(recipe, unit, sized, counts))
+    folders = [folder for part in parts.values() for folder in part.folders]
+    lineage.write(out, {entry for folder in folders for entry in lineage.read(folder)})
+    tokens = sum(part["tokens"] for part in counts.values())
+    write_json(metrics, {"parts": counts, "tokens": tokens, "repeat": recipe.repeat})
+    return f"{tokens} tokens, read {recipe.repeat:g} times"
 
 
 def mixed(
-    mixture: Mixture,
-    parts: dict[str, Part],
-    common: dict[str, set[str]],
-    unit: int,
-    seed: int,
-    tokenizer: Any,
-    counts: dict[str, dict[str, int]],
+    mixture: Mixture, unit: int, sized: Callable[[str], Iterable[tuple[Note, int]]], counts: dict[str, dict[str, int]]
 ) -> Iterator[Note]:
-    """The texts of all parts, each until it holds its tokens; `counts` gets pieces and tokens by part.
+    """The texts of all parts, each until it has its tokens; adds pieces and tokens by part to `counts`.
 
-    Raises UserError where a part is too small: reading it twice is `repeat`, and is said.
+    Raises UserError if a part is too small. It is never read twice for that: `repeat` does so openly.
     """
-    for name, part in parts.items():
-        wanted = round(mixture.parts[name] * unit)
+    for name, multiple in mixture.parts.items():
+        wanted = round(multiple * unit)
         here = counts[name] = {"pieces": 0, "tokens": 0, "source_pieces": 0}
         sources = set()
-        for text, length in counted(texts(part, common[part.side], seed), tokenizer):
+        for text, length in sized(name):
             if here["tokens"] >= wanted:
                 break
             here["pieces"] += 1
@@ -177,10 +133,46 @@ def mixed(
             )
 
 
-def texts(part: Part, common: set[str], seed: int) -> Iterator[Note]:
-    """The part's texts in an order drawn by piece; where several writers have one, they take turns."""
+class Part(NamedTuple):
+    """Note tables with one text for each piece of a side, real or unseen."""
+
+    side: str
+    folders: list[Path]
+    shuffled: bool = False
+    """Whether the words of each text are put into random order."""
+    every: bool = False
+    """Whether pieces take part whose answers were not accepted."""
+
+
+def resolve(name: str, mixture: str, writers: list[str], folder: Path, cell: str) -> Part:
+    """The part of this name; UserError if grid.rephrasers and grid.prompts do not give one."""
+    if name in ("real", "shuffled", "all"):
+        return Part("real", [folder / "real" / PIECES / cell], name == "shuffled", name == "all")
+    if name == "public":
+        return Part("unseen", [folder / "unseen" / PIECES / cell])
+    sides = {"rephrased": "real", "unseen": "unseen"}
+    kind, _, writer = name.partition("/")
+    chosen = [one for one in writers if f"{one}/".startswith(f"{writer}/" if writer else "")]
+    if kind not in sides or not chosen:
+        suffixes = ["", *(f"/{one}" for one in writers)] if writers else []
+        known = ["real", "all", "public", "shuffled", *(f"{kind}{suffix}" for kind in sides for suffix in suffixes)]
+        raise UserError(
+            f"params.yaml: pretraining.mix.mixtures.{mixture}: no part {name}; by grid.rephrasers and grid.prompts "
+            f"there are {', '.join(known)}"
+        )
+    return Part(sides[kind], [folder / sides[kind] / writer / cell for writer in chosen])
+
+
+def accepted_by_all(side: Path, writers: list[str], cell: str) -> set[str]:
+    """Ids of the pieces of a side whose answers by all writers were accepted; all pieces without writers."""
+    tables = (note_table.frame(side / writer / cell).select("note_id") for writer in (PIECES, *writers))
+    return set.intersection(*(set(table.collect()["note_id"]) for table in tables))
+
+
+def drawn(part: Part, common: set[str], seed: int) -> Iterator[Note]:
+    """The texts of a part in an order drawn by piece; several writers take turns."""
     tables = [
-        {note.note_id: note for note in notes.read(folder) if part.every or note.note_id in common}
+        {note.note_id: note for note in note_table.read(folder) if part.every or note.note_id in common}
         for folder in part.folders
     ]
     order = draws.order(dict.fromkeys(tables[0], 1), "mix", seed)
@@ -189,23 +181,11 @@ def texts(part: Part, common: set[str], seed: int) -> Iterator[Note]:
             number = (place + turn) % len(tables)
             note = tables[number][name]
             if part.shuffled:
-                note = replace(note, text=shuffled(note, seed))
+                words = note.text.split()
+                random.Random(f"{seed}/{name}").shuffle(words)
+                note = replace(note, text=" ".join(words))
             yield replace(note, note_id=f"{number}:{name}", provenance={**note.provenance, "piece": name})
 
 
-def shuffled(note: Note, seed: int) -> str:
-    """The words of a piece in a drawn order: what is left is which words it has."""
-    words = _WORD.findall(note.text)
-    random.Random(f"{seed}/{note.note_id}").shuffle(words)
-    return " ".join(words)
-
-
-def counted(of: Iterator[Note], tokenizer: Any) -> Iterator[tuple[Note, int]]:
-    """Each text with its number of tokens."""
-    for chunk in notes.batched(of, notes.CHUNK):
-        encoded = tokenizer.encode_batch_fast([note.text for note in chunk], add_special_tokens=False)
-        yield from zip(chunk, map(len, encoded), strict=True)
-
-
 if __name__ == "__main__":
-    run(main)
+    mix.main()

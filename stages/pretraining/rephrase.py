@@ -1,123 +1,116 @@
-"""Have an instruction-tuned model rewrite every piece by a prompt. DVC stage pretraining_rephrase."""
+"""Rewrite every piece with an instruction-tuned model and a prompt (DVC stage `pretraining_rephrase`)."""
 
-import argparse
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from stages.pretraining import engines
-from stages.pretraining.corpus import Rewriting
-from stages.pretraining.engines import Answer, Engine, Message
-from stages.shared import lineage, models, notes, params
-from stages.shared.console import progress, say
-from stages.shared.errors import UserError, run
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from stages.shared.outputs import building, read_json, write_json
-from stages.shared.scratch import scratch
-from stages.shared.tracking import track
+from stages.generation.engines import InProcess
+from stages.generation.requests import Answer, AnswerStore, Engine, Request, Sampling, answers
+from stages.generation.server import Server, ServersPermitted
+from stages.lm import models
+from stages.notes import note_table
+from stages.notes.note_table import Note, NoteTable
+from stages.runtime import lineage
+from stages.runtime.console import progress
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import read_json, write_json
+from stages.runtime.params import Section
+from stages.runtime.stage import InFolder, OutFile, OutFolder, Run, stage
 
 PLACE = "{text}"
 
 
 def _with_place(template: str) -> str:
     if template.count(PLACE) != 1:
-        raise ValueError(f"write {PLACE} once, where the piece is to stand")
+        raise ValueError(f"write {PLACE} exactly once, where the piece belongs")
     return template
 
 
-class Rephrase(params.Section):
-    """Section pretraining.rephrase."""
+class SeededSampling(Sampling):
+    """How rewritings are sampled."""
+
+    seed: int = 1
+    """Seed of all rewritings. Each piece gets its own random numbers from it."""
+
+
+class Rephrase(Section):
+    """How pieces are rewritten."""
+
+    at: ClassVar[str] = "pretraining.rephrase"
 
     prompts: dict[str, Annotated[str, AfterValidator(_with_place)]]
-    sampling: engines.Sampling
+    """Prompts by name; {text} stands for the piece. The paper's prompts are in profiles/paper2.yaml."""
+    sampling: SeededSampling
+    """How rewritings are sampled."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", required=True, help="name of the corpus in params.yaml")
-    parser.add_argument("--pieces", required=True, help="note table of pieces")
-    parser.add_argument("--rephraser", required=True, help="folder written by models_rephraser")
-    parser.add_argument("--prompt", required=True, help="name of a prompt in pretraining.rephrase.prompts")
-    parser.add_argument("--out", required=True, help="note table to write: one answer per piece")
-    parser.add_argument(
-        "--metrics", required=True, help="JSON file to write: answers, tokens, unfinished ones"
-    )
-    args = parser.parse_args()
-    settings = params.load(Rephrase, "pretraining.rephrase")
-    permitted = params.load(Rewriting, f"corpora.{args.corpus}.rewriting").servers_permitted
-    if args.prompt not in settings.prompts:
-        raise UserError(
-            f"params.yaml: grid.prompts names {args.prompt}; pretraining.rephrase.prompts has "
-            f"{', '.join(sorted(settings.prompts))}"
-        )
-    template = settings.prompts[args.prompt]
-    chats = [chat(template, piece.text) for piece in notes.read(args.pieces)]
-    read = lineage.read(args.pieces)
-    private = any(entry.origin == "real" for entry in read)
-    engine = make_engine(args.rephraser, chats, settings.sampling, permitted, private)
-    engine.check()
-    source, rephraser, prompt, corpus, fold = Path(args.out).parts[-5:]
-    cell = "-".join([corpus, source, rephraser, prompt, fold])
-    tags = {"corpus": corpus, "fold": fold, "source": source, "rephraser": rephraser, "prompt": prompt}
-    with (
-        scratch("pretraining/rephrase", cell) as folder,
-        track("pretraining/rephrase", cell, settings.sampling, tags) as run_,
-        building(args.out) as out,
-        progress(total=len(chats), unit="piece", label="rewriting") as bar,
-    ):
-        counts = {"answers": 0, "tokens": 0, "unfinished": 0, "words": 0}
-        found = engines.answers(engine, engines.Kept(folder / "answers.jsonl"), lambda tokens: bar.update())
-        notes.write(out, rewritten(notes.read(args.pieces), found, engine, args.prompt, counts))
-        lineage.write(out, rewritten_reads(read) | lineage.through(lineage.read(args.rephraser), "generator"))
-        run_.metrics(counts)
-    write_json(args.metrics, counts)
-    say(f"{cell}: {counts['answers']} pieces rewritten, {counts['unfinished']} answers cut off")
+@stage("pretraining.rephrase")
+def rephrase(
+    corpus: str,
+    source: str,
+    rephraser: str,
+    prompt: str,
+    fold: int,
+    pieces: NoteTable,
+    model: InFolder,
+    out: OutFolder,
+    metrics: OutFile,
+    settings: Rephrase,
+    permitted: ServersPermitted,
+    run: Run,
+) -> str:
+    """Rewrite every piece with an instruction-tuned model and a prompt.
+
+    pieces: the pieces to rewrite.
+    model: the rephraser's folder, written by models_rephraser.
+    out: a note table with one rewriting per piece.
+    metrics: number of rewritings, their tokens and words, and how many were cut off.
+    """
+    if prompt not in settings.prompts:
+        known = ", ".join(sorted(settings.prompts))
+        raise UserError(f"params.yaml: grid.prompts names {prompt}; pretraining.rephrase.prompts has {known}")
+    reads = lineage.read(pieces)
+    if (model / models.SERVED).is_file():
+        served = read_json(model / models.SERVED)["model"]
+        engine: Engine = Server(served, settings.sampling, reads, permitted.root)
+    else:
+        engine = InProcess(model, settings.sampling)
+    requests = [
+        Request(chat(settings.prompts[prompt], piece.text), (settings.sampling.seed, number))
+        for number, piece in enumerate(note_table.read(pieces))
+    ]
+    # The answers' keys hold everything they depend on, so they survive a change of params for what still needs them.
+    store = AnswerStore(run.cell_scratch / "answers.jsonl")
+    counts = Counter({"answers": 0, "tokens": 0, "unfinished": 0, "words": 0})
+    with progress(total=len(requests), unit="piece", label="rewriting") as bar:
+        found = answers(engine, requests, store, on_answer=bar.update)
+        note_table.write(out, rewritings(note_table.read(pieces), found, prompt, engine.name, counts))
+    rewritten = {entry._replace(origin="rewritten-real") if entry.origin == "real" else entry for entry in reads}
+    lineage.write(out, rewritten | lineage.through(lineage.read(model), "generator"))
+    run.log(counts)
+    write_json(metrics, counts)
+    return f"{counts['answers']} pieces rewritten, {counts['unfinished']} rewritings cut off"
 
 
-def chat(template: str, text: str) -> list[Message]:
-    """The conversation that asks for a rewriting: one message."""
+def chat(template: str, text: str) -> list[dict[str, str]]:
+    """Return the chat that asks for a rewriting: one message."""
     return [{"role": "user", "content": template.replace(PLACE, text)}]
 
 
-def make_engine(
-    folder: str | Path, chats: list[list[Message]], sampling: engines.Sampling, permitted: bool, private: bool
-) -> Engine:
-    """The engine that a rephraser's folder asks for."""
-    if not (Path(folder) / models.SERVED).is_file():
-        return engines.InProcess(folder, chats, sampling)
-    from stages.pretraining.server import Server
-
-    return Server(read_json(Path(folder) / models.SERVED)["model"], chats, sampling, permitted, private)
-
-
-def rewritten(
-    pieces: Iterator[Note], answers: Iterator[Answer], engine: Engine, prompt: str, counts: dict[str, int]
+def rewritings(
+    pieces: Iterable[Note], found: Iterator[Answer], prompt: str, model: str, counts: Counter[str]
 ) -> Iterator[Note]:
-    """The answers as notes, under their pieces' ids and groups; `counts` adds them up."""
-    for piece, answer in zip(pieces, answers, strict=True):
+    """Yield the answers as notes with the ids and groups of their pieces; adds them up in `counts`."""
+    for piece, answer in zip(pieces, found, strict=True):
         text = answer.text.strip()
-        counts["answers"] += 1
-        counts["tokens"] += answer.tokens
-        counts["unfinished"] += not answer.ended
-        counts["words"] += notes.words(text)
-        provenance: dict[str, Any] = {
-            "note": piece.provenance["note"],
-            "start": piece.provenance["start"],
-            "prompt": prompt,
-            "model": engine.name,
-            "ended": answer.ended,
-            "tokens": answer.tokens,
-        }
-        yield Note(piece.note_id, piece.group_id, text, provenance=provenance)
-
-
-def rewritten_reads(pieces: set[Read]) -> set[Read]:
-    """The lineage of rewritten pieces: real notes are now rewritten ones, anything else stays what it was."""
-    return {entry._replace(origin="rewritten-real") if entry.origin == "real" else entry for entry in pieces}
+        words = note_table.count_words(text)
+        counts.update(answers=1, tokens=answer.tokens, unfinished=int(not answer.ended), words=words)
+        source = {key: piece.provenance[key] for key in ("note", "start")}
+        made = {"prompt": prompt, "model": model, "ended": answer.ended, "tokens": answer.tokens}
+        yield Note(piece.note_id, piece.group_id, text, provenance=source | made)
 
 
 if __name__ == "__main__":
-    run(main)
+    rephrase.main()

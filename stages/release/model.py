@@ -1,80 +1,86 @@
-"""Put a de-identification model into an MLflow model that others can run. DVC stage release_model.
+"""Package a de-identification model as an MLflow model that others can run (DVC stage `release_model`)."""
 
-Refuses a model in whose lineage a gradient or a vocabulary has read real notes (METHOD.md, section 1).
-"""
-
-import argparse
 import shutil
 import tempfile
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from pydantic import RootModel
-
-from stages.ner.model import Tagger
+from stages.ner.tagger import Tagger
+from stages.notes.labels import Kind, Labels
 from stages.release import deidentify
-from stages.shared import lineage, params
-from stages.shared.console import say
-from stages.shared.errors import UserError, run
-from stages.shared.imports import EXCEPTIONS, closure
-from stages.shared.outputs import building, write_json
+from stages.release.conditions import Weights
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.imports import EXCEPTIONS, closure
+from stages.runtime.outputs import write_json
+from stages.runtime.params import Root
+from stages.runtime.stage import InFolder, OutFolder, stage
 
-# What the code that travels with the model needs, at the versions that it was made with.
-_NEEDS = ("faker", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "pyyaml", "tokenizers", "torch",
-          "tqdm", "transformers")  # fmt: skip
+# What the code that travels with the model imports; pinned to the versions installed here.
+_REQUIREMENTS = (
+    "faker", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "pyyaml", "tokenizers", "torch", "tqdm",
+    "transformers",
+)  # fmt: skip
 
 
-class Model(params.Section):
-    """Section release.model."""
+class Model(Weights):
+    """What the packaged model does with the PII that it finds."""
+
+    at: ClassVar[str] = "release.model"
 
     policy: str
-    policies: dict[str, dict[deidentify.Kind, deidentify.Action]]
-    real_weights: bool
+    """Name of the policy that the model applies unless a request names another."""
+    policies: dict[str, dict[Kind, deidentify.Action]]
+    """The policies by name: what each does with every kind of PII. `keep` and `mask` are defined for all kinds,
+    `generalise` for date, age and zip, `shift` for date, and `surrogate` for all but date, age, sex and other.
+    docs/release.md lists the classes of their laws that no label of ours covers."""
 
 
-class Language(RootModel[deidentify.Language]):
-    """Section corpora.<corpus>.language."""
+class Language(Root[Literal["es", "sv", "en"]]):
+    """The language in which dates are read and surrogates are invented."""
+
+    at: ClassVar[str] = "catalog.{corpus}.language"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", required=True, help="name of the corpus in params.yaml")
-    parser.add_argument("--model", required=True, help="folder of a model written by ner_train")
-    parser.add_argument("--out", required=True, help="folder to write: an MLflow model, and lineage.json")
-    args = parser.parse_args()
-    settings = params.load(Model, "release.model")
-    kinds = params.load(deidentify.Kinds, f"corpora.{args.corpus}.kinds").root
-    language = params.load(Language, f"corpora.{args.corpus}.language").root
+@stage("release.model")
+def package(
+    corpus: str,
+    arm: str,
+    fold: int,
+    seed: int,
+    model: InFolder,
+    out: OutFolder,
+    settings: Model,
+    labels: Labels,
+    language: Language,
+) -> str:
+    """Package a model for MLflow. Refuses one whose weights or vocabulary have read real notes.
+
+    model: the model, as ner_train writes it.
+    out: the MLflow model, and lineage.json.
+    """
     if settings.policy not in settings.policies:
         known = ", ".join(sorted(settings.policies))
         raise UserError(f"params.yaml: release.model.policy: no policy {settings.policy}; there are {known}")
-    reads = lineage.read(args.model)
-    barring = sorted({entry.notes for entry in lineage.bars_release(reads)})
-    if barring and not settings.real_weights:
-        raise UserError(
-            f"{args.model}: its weights or vocabulary have read real notes ({', '.join(barring)}), so it must not "
-            "leave the building; release a synthetic arm's model (grid.released), or take it on you with "
-            "release.model.real_weights: true"
-        )
-    labels = Tagger.load(args.model).labels
+    reads = lineage.read(model)
+    if problems := settings.problems(reads):
+        raise UserError(f"{model}: {problems[0]}")
+    found = Tagger.load(model).labels
     for name, policy in settings.policies.items():
-        deidentify.check(kinds, policy, labels, f"release.model.policies.{name}")
+        deidentify.check(labels.root, policy, found, f"release.model.policies.{name}")
     record = {
-        "language": language,
-        "kinds": kinds,
-        "policy": settings.policy,
-        "policies": settings.policies,
-        "real_weights": bool(barring),
-    }
-    with building(args.out) as out:
-        save(args.model, record, out)
-        lineage.write(out, reads)
-    say(f"{args.corpus}: `mlflow models predict --env-manager local -t csv -m {args.out} -i notes.csv`")
+        "language": language.root, "kinds": labels.root, "policy": settings.policy, "policies": settings.policies,
+        "real_weights": bool(lineage.bars_release(reads)),
+    }  # fmt: skip
+    save(model, record, out)
+    lineage.write(out, reads)
+    return "packaged for MLflow; docs/release.md says how to run it"
 
 
-def save(model: str | Path, record: dict, out: Path) -> None:
-    """Write the MLflow model: weights, settings, the code that reads them, pinned requirements and a signature."""
+def save(model: Path, record: dict[str, Any], out: Path) -> None:
+    """Write the MLflow model: weights, `record`, the code that serves them, pinned requirements and a signature."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -97,19 +103,19 @@ def save(model: str | Path, record: dict, out: Path) -> None:
             target = code.parent / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, target)
-        for package in {path.parent for path in code.rglob("*.py")} | {code}:
-            (package / "__init__.py").touch()
-        # MLflow asks for an example to keep beside the model. There is no note that could be it.
+        for package_folder in {path.parent for path in code.rglob("*.py")} | {code}:
+            (package_folder / "__init__.py").touch()
+        # MLflow asks for an example of an input to keep beside the model; no real note may be that.
         warnings.filterwarnings("ignore", message=".*An input example was not provided")
         mlflow.pyfunc.save_model(
             path=out,
             python_model=served.__file__,
             artifacts={"model": str(weights)},
             code_paths=[str(code)],
-            pip_requirements=[f"{name}=={version(name)}" for name in _NEEDS],
+            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
             signature=signature,
         )
 
 
 if __name__ == "__main__":
-    run(main)
+    package.main()

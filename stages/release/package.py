@@ -1,145 +1,146 @@
-"""Put what leaves the building into one folder, or say why it must stay. DVC stage release_package.
+"""Collect what may be released in one folder, or say why it must stay (DVC stage `release_package`)."""
 
-The model for the stock `pipeline("token-classification")`, the invented corpus in three formats, cards for both,
-licences and the report. Refuses, with all reasons at once, what METHOD.md (sections 1 and 3) forbids: weights or a
-vocabulary that have read real notes, a gate that let failures through, blank or conflicting licences, and a model
-whose scores depend on our decoder.
-"""
-
-import argparse
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
-from pydantic import Field, RootModel
+from pydantic import Field
 
 from stages.corpora.export import FORMATS
-from stages.ner.model import SETTINGS, Tagger
-from stages.release import cards, licences
-from stages.shared import lineage, notes, params, scoring
-from stages.shared.console import progress, say
-from stages.shared.errors import UserError, run
-from stages.shared.gate import PASSED
-from stages.shared.notes import Note, Span
-from stages.shared.outputs import building, write_json
+from stages.gates.gate import PASSED
+from stages.ner.tagger import SETTINGS, Tagger
+from stages.notes import note_table
+from stages.notes.note_table import Note, NoteTable, Span
+from stages.release import conditions, pages
+from stages.runtime import lineage
+from stages.runtime.console import progress
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import write_json
+from stages.runtime.stage import InFile, InFolder, OutFolder, stage
+from stages.scoring import counting, scores
+
+# The cards and the licences: file of the package and its template.
+CARDS = {
+    "model/README.md": "templates/model_card.md.j2",
+    "corpus/README.md": "templates/corpus_card.md.j2",
+    "LICENCES.md": "templates/licences.md.j2",
+}
 
 
-class Package(params.Section):
-    """Section release.package."""
+class Package(conditions.Weights):
+    """What may be released, and under which licences."""
 
-    real_weights: bool
-    difference: float = Field(ge=0)
-    licences: licences.Outputs
+    at: ClassVar[str] = "release.package"
+
+    difference: float = Field(default=0.01, ge=0)
+    """Largest difference in strict F1 between our decoder and the stock Transformers pipeline, which the users of a
+    package run. Models trained for longer, or from a pretrained WordPiece encoder, differ less."""
+    licences: conditions.Outputs
 
 
-class Sources(RootModel[licences.Sources]):
-    """Section corpora.<corpus>.licences."""
+@stage("release.package")
+def package(
+    corpus: str,
+    arm: str,
+    fold: int,
+    seed: int,
+    model: InFolder,
+    notes: NoteTable,
+    gold_gate: InFile,
+    synthesis_gate: InFile,
+    test: NoteTable,
+    predictions: NoteTable,
+    compare: InFolder,
+    report: InFolder,
+    out: OutFolder,
+    settings: Package,
+    sources: conditions.Sources,
+) -> str:
+    """Collect a model, its invented corpus, cards, licences and the report in one folder.
 
+    Refuses, and names all reasons at once (docs/method.md, sections 1 and 3): weights or a vocabulary that have read
+    real notes, a gate that failed and was let through, blank or conflicting licences, and a model that scores worse
+    without our decoder.
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", required=True, help="name of the corpus in params.yaml")
-    parser.add_argument("--model", required=True, type=Path, help="folder of a model written by ner_train")
-    parser.add_argument(
-        "--notes", required=True, help="note table of the tagged invented notes it learnt from"
-    )
-    parser.add_argument("--gates", required=True, nargs="+", help="files `passed` of the gates before it")
-    parser.add_argument("--test", required=True, help="note table of the gold test notes")
-    parser.add_argument(
-        "--predictions", required=True, help="note table with the model's predictions on them"
-    )
-    parser.add_argument("--compare", required=True, type=Path, help="folder written by ner_compare")
-    parser.add_argument("--report", required=True, help="folder written by release_report")
-    parser.add_argument("--out", required=True, help="folder to write")
-    args = parser.parse_args()
-    settings = params.load(Package, "release.package")
-    terms = params.load(Sources, f"corpora.{args.corpus}.licences").root
-    reads = lineage.read(args.model)
-    barring = sorted({entry.notes for entry in lineage.bars_release(reads)})
-    reasons = []
-    if barring and not settings.real_weights:
+    model: the model, as ner_train writes it.
+    notes: the tagged invented notes that it was trained on.
+    gold_gate: the file `passed` of corpora_check.
+    synthesis_gate: the file `passed` of synthesis_check.
+    test: the gold test notes.
+    predictions: the test notes as tagged by the model.
+    compare: the comparison of the arms by ner_compare.
+    report: the report of release_report.
+    out: model/, corpus/, report/, LICENCES.md and scores.json.
+    """
+    reads = lineage.read(model)
+    terms, licences = sources.model_dump(), settings.licences.model_dump()
+    gates = (gold_gate, synthesis_gate)
+    reasons = settings.problems(reads)
+    reasons += [f"{gate}: failed, and let through by params" for gate in gates if gate.read_text() != PASSED]
+    reasons += conditions.problems(corpus, terms, licences)
+    ours, stock = both_ways(model, test, predictions)
+    if abs(ours["strict_f1"] - stock["strict_f1"]) > settings.difference:
         reasons.append(
-            f"weights or vocabulary have read real notes ({', '.join(barring)}); release.package.real_weights: true "
-            "takes that on you"
-        )
-    reasons += [
-        f"{gate}: failed, and let through by params"
-        for gate in args.gates
-        if Path(gate).read_text() != PASSED
-    ]
-    reasons += licences.problems(terms.model_dump(), settings.licences.model_dump())
-    ours, stock = both_ways(args.model, args.test, args.predictions)
-    apart = abs(ours["strict_f1"] - stock["strict_f1"])
-    if apart > settings.difference:
-        reasons.append(
-            f"strict F1 {ours['strict_f1']:.3f} by our decoder, {stock['strict_f1']:.3f} by the stock pipeline, "
-            f"which its users will run; more than {settings.difference:g} apart"
+            f"strict F1 is {ours['strict_f1']:.3f} with our decoder and {stock['strict_f1']:.3f} with the stock "
+            f"pipeline, which its users will run; they differ by more than {settings.difference:g}"
         )
     if reasons:
-        raise UserError("\n".join([f"{args.model}: not packaged", *(f"  {reason}" for reason in reasons)]))
-    arm = args.model.parts[-4]
-    facts = cards.Facts(
-        corpus=args.corpus, arm=arm, licences=settings.licences.model_dump(), sources=terms.model_dump(), reads=reads,
-        overridden=bool(barring), ours=ours, stock=stock, arms=pl.read_csv(args.compare / "arms.csv").to_dicts(),
-        labels=Tagger.load(args.model).labels, notes=notes.count(args.notes),
-    )  # fmt: skip
-    with building(args.out) as out:
-        write(out, args.model, args.notes, Path(args.report), facts)
-        lineage.write(out, reads)
-    say(f"{args.out}: model, corpus, cards and report")
-
-
-def write(out: Path, model: Path, table: str, report: Path, facts: cards.Facts) -> None:
-    """The folder: model/, corpus/, report/, LICENCES.md."""
+        raise UserError("\n".join([f"{model}: not packaged", *(f"  {reason}" for reason in reasons)]))
     shutil.copytree(model, out / "model", ignore=shutil.ignore_patterns(lineage.FILE, SETTINGS))
     for name in ("brat", "jsonl", "dataset"):
         (out / "corpus" / name).mkdir(parents=True)
-        FORMATS[name](out / "corpus" / name, released(notes.read(table)))
+        FORMATS[name](out / "corpus" / name, released(note_table.read(notes)))
     shutil.copytree(report, out / "report", ignore=shutil.ignore_patterns(lineage.FILE))
-    (out / "model" / "README.md").write_text(cards.model(facts), encoding="utf-8")
-    (out / "corpus" / "README.md").write_text(cards.corpus(facts), encoding="utf-8")
-    (out / "LICENCES.md").write_text(cards.terms(facts), encoding="utf-8")
-    write_json(out / "scores.json", {"our_decoder": facts.ours, "stock_pipeline": facts.stock})
+    write_json(out / "scores.json", {"our_decoder": ours, "stock_pipeline": stock})
+    arms = pl.read_csv(compare / "arms.csv").to_dicts()
+    facts = {
+        "corpus": corpus, "arm": arm, "licences": licences, "sources": terms, "reads": sorted(reads), "ours": ours,
+        "stock": stock, "arms": arms, "own": next(row for row in arms if row["arm"] == arm),
+        "labels": Tagger.load(model).labels, "notes": note_table.count(notes),
+        "overridden": bool(lineage.bars_release(reads)),
+    }  # fmt: skip
+    for file, template in CARDS.items():
+        page = pages.render(template, frame="templates/card.md.j2", **facts)
+        (out / file).write_text(page, encoding="utf-8")
+    lineage.write(out, reads)
+    return "model, corpus, cards and report"
 
 
-def released(table: Iterable[Note]) -> Iterator[Note]:
-    """The notes without what they came from, under names that say nothing."""
-    for number, note in enumerate(table):
+def released(notes: Iterable[Note]) -> Iterator[Note]:
+    """Yield the notes without their provenance, under running numbers as ids."""
+    for number, note in enumerate(notes):
         yield replace(note, note_id=f"{number:06}", group_id=f"{number:06}", split=None, provenance={})
 
 
-def both_ways(model: Path, test: str, predictions: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Scores on the test notes by our decoder, as predicted, and by the stock pipeline, undefined ones as 0."""
-    gold = list(notes.read(test))
+def both_ways(model: Path, test: Path, predictions: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Return scores on the test notes: as predicted with our decoder, and by the stock pipeline; 0 if undefined."""
+    gold = list(note_table.read(test))
 
-    def scores(predicted: Iterable[Note]) -> dict[str, Any]:
-        found = scoring.scores(scoring.count(zip(gold, predicted, strict=True)).total())
+    def scored(predicted: Iterable[Note]) -> dict[str, float]:
+        found = scores.all_scores(counting.count(zip(gold, predicted, strict=True)).total())
         return {name: found[name] or 0.0 for name in ("strict_f1", "token_f1", "blind_recall")}
 
-    return scores(notes.read(predictions)), scores(stock_tagged(model, gold))
+    return scored(note_table.read(predictions)), scored(stock_tagged(model, gold))
 
 
-def stock_tagged(model: Path, gold: Sequence[Note]) -> Iterator[Note]:
-    """Notes as the stock pipeline tags them, words by their first subword; nothing of ours takes part."""
-    import warnings
-
+def stock_tagged(model: Path, notes: Sequence[Note]) -> Iterator[Note]:
+    """Yield notes as the stock pipeline tags them, without any of our code: a word has its first subword's tag."""
     from transformers import pipeline
 
     with warnings.catch_warnings():
-        # It warns of tokenizers without words of their own: what that costs is what is measured here.
+        # The pipeline warns of tokenizers that do not know words; the cost of that is part of what is measured.
         warnings.simplefilter("ignore")
         tag = pipeline("token-classification", model=str(model), aggregation_strategy="first", stride=32)
-        for note in progress(gold, total=len(gold), label="stock pipeline"):
-            yield replace(
-                note, spans=tuple(stock_spans(note.text, tag(note.text) if note.text.strip() else []))
-            )
+        for note in progress(notes, total=len(notes), label="stock pipeline"):
+            yield replace(note, spans=tuple(stock_spans(note.text, tag(note.text) if note.text.strip() else [])))
 
 
 def stock_spans(text: str, entities: Iterable[Mapping[str, Any]]) -> Iterator[Span]:
-    """The pipeline's entities as spans: without white space at their edges, and none inside an earlier one."""
+    """Yield the pipeline's entities as spans, without white space at the edges and without overlaps."""
     end = 0
     for entity in sorted(entities, key=lambda entity: entity["start"]):
         surface = text[entity["start"] : entity["end"]]
@@ -150,4 +151,4 @@ def stock_spans(text: str, entities: Iterable[Mapping[str, Any]]) -> Iterator[Sp
 
 
 if __name__ == "__main__":
-    run(main)
+    package.main()

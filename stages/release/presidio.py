@@ -1,8 +1,8 @@
-"""A recogniser for Microsoft Presidio that finds what a model made here finds: `pip install .[presidio]`.
+"""A recogniser for Microsoft Presidio that finds what one of our models finds: `pip install .[presidio]`.
 
     registry.add_recognizer(Recogniser("data/models/ner/synthetic/demo-es/0/1", "es", {"PATIENT": "PERSON"}))
 
-Not a DVC stage: it is for pipelines that have Presidio already.
+It is no DVC stage but for pipelines that use Presidio already.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from pathlib import Path
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from stages.ner.model import Tagger
-from stages.shared.notes import Note
+from stages.ner.tagger import Tagger
+from stages.notes.note_table import Note
 
 
 class Recogniser(EntityRecognizer):
-    """The model's labels as Presidio's entities, under their own names or those that `names` gives them.
+    """Finds a model's labels as entities of Presidio, under their own names or those given by `names`.
 
-    Spans are those of our constrained decoder, scores those of their least certain word. Presidio's own context words
-    and thresholds act on them as on any recogniser's.
+    Spans are those of our constrained decoder; the score of a span is that of its least certain word. Presidio's
+    context words and thresholds apply as to any other recogniser.
     """
 
     def __init__(self, model: str | Path, language: str, names: Mapping[str, str] | None = None) -> None:
@@ -32,15 +32,15 @@ class Recogniser(EntityRecognizer):
         )
 
     def load(self) -> None:
-        """Nothing: the model is loaded when the recogniser is made, where a wrong folder is noticed."""
+        """Do nothing: the model is loaded in the constructor, so that a wrong folder is noticed at once."""
 
     def analyze(
         self, text: str, entities: Sequence[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Spans of the entities asked for."""
+        """Return the spans of the requested entities."""
         (note,) = self._tagger.tag([Note("", "", text)])
         return [
-            RecognizerResult(self._names[span.label], span.start, span.end, span.score)
+            RecognizerResult(self._names[span.label], span.start, span.end, span.score or 0.0)
             for span in note.spans
             if self._names[span.label] in entities
         ]

@@ -1,9 +1,9 @@
-"""The packaged model, as MLflow loads it: notes in, their spans and the notes without what identifies out.
+"""The packaged model as MLflow loads it: it returns de-identified notes and the spans found in them.
 
-A table with a column `text` (and, if there are any, `note_id` and `patient`, whose dates then shift by the same
-number of days) gives a table with `text`, de-identified by the policy that params name, and `spans` of the text as it
-came, as JSON.
-Notes of any length and any Unicode; nothing is logged.
+Its input is a table with a column `text`, and optionally `note_id` and `patient`; the dates of a patient are shifted
+by the same number of days. Its output has one row per note: `text`, de-identified by the policy that the request
+names, and `spans`, JSON with offsets into the original text. Notes may have any length and hold any Unicode
+characters; nothing is logged.
 """
 
 import json
@@ -12,19 +12,20 @@ from typing import Any
 
 import mlflow
 import pandas
+from mlflow.pyfunc import PythonModel
 
-from stages.ner.model import Tagger
-from stages.release import deidentify
-from stages.shared.errors import UserError
-from stages.shared.notes import Note
-from stages.shared.outputs import read_json
+from stages.ner.tagger import Tagger
+from stages.notes.note_table import Note
+from stages.release.deidentify import Deidentifier
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import read_json
 
-# File beside the model: language, kinds of its labels, policies, the default one.
+# The file beside the model with language, kinds of labels, policies and the name of the default policy.
 SETTINGS = "release.json"
 
 
-class Served(mlflow.pyfunc.PythonModel):
-    """What `mlflow models predict` and `mlflow models serve` run."""
+class Served(PythonModel):
+    """The model that `mlflow models predict` and `mlflow models serve` run."""
 
     def load_context(self, context: Any) -> None:
         """Load the tagger and the policies."""
@@ -32,45 +33,35 @@ class Served(mlflow.pyfunc.PythonModel):
         self._tagger = Tagger.load(folder)
         self._settings = read_json(Path(folder) / SETTINGS)
 
-    def predict(
-        self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
-    ) -> Any:
-        """A row for every note, in the order given."""
+    def predict(self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        """Return one row per note, in the order given. UserError for an unknown policy."""
+        policies = self._settings["policies"]
         name = (params or {}).get("policy") or self._settings["policy"]
-        if name not in self._settings["policies"]:
-            raise UserError(f"no policy {name}; there are {', '.join(sorted(self._settings['policies']))}")
-        deidentifier = deidentify.Deidentifier(
-            self._settings["kinds"], self._settings["policies"][name], self._settings["language"]
-        )
+        if name not in policies:
+            raise UserError(f"no policy {name}; there are {', '.join(sorted(policies))}")
+        deidentify = Deidentifier(self._settings["kinds"], policies[name], self._settings["language"])
         rows = []
         for note in self._tagger.tag(_notes(model_input)):
             spans = [
-                {"start": span.start, "end": span.end, "label": span.label, "score": round(span.score, 6)}
+                {"start": span.start, "end": span.end, "label": span.label, "score": round(span.score or 0.0, 6)}
                 for span in note.spans
             ]
-            rows.append({"text": deidentifier(note).text, "spans": json.dumps(spans)})
+            rows.append({"text": deidentify(note).text, "spans": json.dumps(spans)})
         return pandas.DataFrame(rows, columns=["text", "spans"])
 
 
 def _notes(table: pandas.DataFrame) -> list[Note]:
-    """Notes of a table; a missing text is an empty one, and a note without a patient is its own.
+    """The notes of a table. A missing text becomes an empty one; without patients, each note is a patient of its own.
 
-    UserError for a text that is something else.
+    UserError for a text that is not a string.
     """
-    names = table["note_id"] if "note_id" in table else [str(number) for number in range(len(table))]
-    patients = table["patient"] if "patient" in table else names
-    return [
-        Note(str(name), str(patient), _text(text, number))
-        for number, (name, patient, text) in enumerate(zip(names, patients, table["text"], strict=True))
-    ]
-
-
-def _text(value: Any, number: int) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None or value is pandas.NA or value != value:
-        return ""
-    raise UserError(f"row {number}: text is a {type(value).__name__} and no string")
+    texts = ["" if missing else text for text, missing in zip(table["text"], table["text"].isna(), strict=True)]
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(f"row {number}: text is a {type(text).__name__}, not a string")
+    names = table.get("note_id", range(len(table)))
+    patients = table.get("patient", names)
+    return [Note(str(name), str(patient), text) for name, patient, text in zip(names, patients, texts, strict=True)]
 
 
 mlflow.models.set_model(Served())

@@ -1,14 +1,21 @@
-"""Raw corpora of invented notes for the tests of the readers, and where the real ones are."""
+"""Raw corpora of invented notes for the tests of the readers, and the folder of the real ones."""
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages.corpora.prepare import FORMATS, prepare
-from stages.shared import notes
-from stages.shared.errors import UserError
-from stages.shared.notes import Note
+from stages.corpora.prepare import RawCorpus, RawNotes, prepare
+from stages.notes import note_table
+from stages.notes.labels import Labels
+from stages.notes.note_table import Note
+from stages.runtime import params
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import read_json
+from tests.graph import ROOT
+from tests.runs import run, write_params
 
 REAL = Path(__file__).parents[2].parent / "shared" / "corpora"
 
@@ -32,24 +39,45 @@ def lay_out(folder: Path, files: dict[str, str | bytes]) -> Path:
     return folder / "raw"
 
 
-def read(folder: Path, files: dict[str, str | bytes], **params: Any) -> tuple[list[Note], dict[str, Any]]:
-    """The notes and the report of a raw corpus made of `files`."""
-    place = {} if {"parts", "path"} & params.keys() else {"path": "."}
-    settings = FORMATS[params["format"]].Params(**place, **params)
-    report = prepare(lay_out(folder, files), "invented", settings, folder / "out")
-    return list(notes.read(folder / "out")), report
+def read(
+    folder: Path, files: dict[str, str | bytes], labels: Sequence[str] = (), **raw: Any
+) -> tuple[list[Note], dict[str, Any]]:
+    """The notes and the report that corpora_prepare makes of a raw corpus of `files`; `raw` is its settings."""
+    place = {} if {"parts", "path"} & raw.keys() else {"path": "."}
+    return prepared(folder, lay_out(folder, files), dict.fromkeys(labels, "other"), place | raw)
 
 
-def fails(folder: Path, files: dict[str, str | bytes], *expected: str, **params: Any) -> str:
+def prepared(
+    folder: Path, source: Path, labels: dict[str, str], raw: dict[str, Any]
+) -> tuple[list[Note], dict[str, Any]]:
+    """The notes and the report of the raw corpus in `source`, made in `folder`."""
+    with contextlib.chdir(folder):
+        write_params({"catalog": {"invented": {"labels": labels, "raw": raw}}})
+        run(prepare, corpus="invented", raw=source, out="out", report="report.json")
+    return list(note_table.read(folder / "out")), read_json(folder / "report.json")
+
+
+def raw_notes(folder: Path, labels: Sequence[str], **raw: Any) -> RawNotes:
+    """The notes of the raw corpus in `folder`, streamed."""
+    settings = RawCorpus.model_validate({"path": "."} | raw)
+    return RawNotes(folder, settings.root, Labels(dict.fromkeys(labels, "other")))
+
+
+def catalog(corpus: str, file: str) -> dict[str, Any]:
+    """A corpus's entry in params.yaml or a profile."""
+    return params.read(ROOT / file)["catalog"][corpus]
+
+
+def fails(folder: Path, files: dict[str, str | bytes], *expected: str, **raw: Any) -> str:
     """Assert that reading ends in one UserError with each expected piece and no note text, and leaves no output."""
     with pytest.raises(UserError) as caught:
-        read(folder, files, **params)
+        read(folder, files, **raw)
     message = str(caught.value)
     for piece in expected:
         assert piece in message
     assert SECRET not in message
     assert "\n" not in message
-    assert sorted(path.name for path in folder.iterdir()) == ["raw"]
+    assert sorted(path.name for path in folder.iterdir()) == ["params.yaml", "raw"]
     return message
 
 

@@ -1,18 +1,20 @@
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stages.corpora import check
-from stages.shared import gate, notes
-from stages.shared.errors import UserError, run
-from stages.shared.notes import Note, Span
-from stages.shared.params import load, parse
-from stages.shared.tag_checks import TagChecks
+from stages.gates import gate
+from stages.gates.tag_checks import TagChecks
+from stages.notes import note_table
+from stages.notes.labels import Labels
+from stages.notes.note_table import Note, Span
+from stages.runtime.errors import UserError
+from stages.runtime.params import parse, read
+from tests.graph import ROOT
+from tests.runs import run, write_params
 
 SETTINGS = {
     "min_spans": 4,
@@ -31,10 +33,7 @@ Corpus = list[Note]
 def note(number: int) -> Note:
     text = f"Patient {NAMES[number]} came on 1/{number + 1}/2019 with fever."
     start = text.index("1/")
-    spans = (
-        Span(8, 8 + len(NAMES[number]), "NAME"),
-        Span(start, text.index(" with"), "DATE"),
-    )
+    spans = (Span(8, 8 + len(NAMES[number]), "NAME"), Span(start, text.index(" with"), "DATE"))
     return Note(f"n{number}", f"g{number}", text, spans, "test" if number > 5 else "train")
 
 
@@ -62,18 +61,9 @@ def failed(found: list[gate.Finding]) -> set[str]:
 
 BREAKS = {
     "duplicate id": (with_first(note_id="n1"), {"notes.note_id critical"}),
-    "outside": (
-        spans_of_first(lambda name, date: (name, date, Span(900, 905, "NAME"))),
-        {"spans.inside critical"},
-    ),
-    "empty": (
-        spans_of_first(lambda name, date: (name, Span(15, 15, "NAME"), date)),
-        {"spans.inside critical"},
-    ),
-    "overlap": (
-        spans_of_first(lambda name, date: (name, Span(0, name.end, "NAME"), date)),
-        {"spans.apart critical"},
-    ),
+    "outside": (spans_of_first(lambda name, date: (name, date, Span(900, 905, "NAME"))), {"spans.inside critical"}),
+    "empty": (spans_of_first(lambda name, date: (name, Span(15, 15, "NAME"), date)), {"spans.inside critical"}),
+    "overlap": (spans_of_first(lambda name, date: (name, Span(0, name.end, "NAME"), date)), {"spans.apart critical"}),
     "space at an edge": (
         spans_of_first(lambda name, date: (replace(name, end=name.end + 1), date)),
         {"spans.tight critical"},
@@ -145,82 +135,66 @@ def test_twins_are_counted_in_spans_and_notes() -> None:
 
 
 def test_a_pattern_that_is_none_names_its_key() -> None:
-    content = {
-        "corpora": {"check": SETTINGS | {"formats": {"X": SETTINGS["formats"]["DATE"] | {"pattern": "("}}}}
-    }
+    content = {"corpora": {"check": SETTINGS | {"formats": {"X": SETTINGS["formats"]["DATE"] | {"pattern": "("}}}}}
     with pytest.raises(UserError, match=r"corpora\.check\.formats\.X\.pattern: .*not a regular expression"):
         parse(TagChecks, "corpora.check", content)
 
 
 def test_the_project_s_params_load() -> None:
-    assert load(TagChecks, "corpora.check").formats["EMAIL"].severity == "critical"
+    checks = parse(TagChecks, "corpora.check", read(ROOT / "params.yaml"))
+    assert checks.formats["EMAIL"].severity == "critical"
 
 
 MARKER = "Zzyxmarker"
 
 
-def _stage(
-    folder: Path,
-    corpus: Corpus,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-    labels: Sequence[str] = ("NAME", "DATE"),
-) -> tuple[int | str | None, str]:
-    """Exit status and everything printed."""
-    raw = {
-        "format": "jsonl", "path": ".", "fields": {"id": "id", "text": "text"}, "labels": list(labels),
-    }  # fmt: skip
-    (folder / "params.yaml").write_text(
-        yaml.safe_dump({"corpora": {"check": SETTINGS, "mine": {"raw": raw}}})
-    )
-    shutil.rmtree(folder / "notes", ignore_errors=True)
-    notes.write(folder / "notes", corpus)
-    monkeypatch.chdir(folder)
-    arguments = "check --corpus mine --notes notes --report m/r.json --passed m/p.passed"
-    monkeypatch.setattr(sys, "argv", arguments.split())
-    with pytest.raises(SystemExit) as left:
-        run(check.main)
-    printed = capsys.readouterr()
-    return left.value.code, printed.out + printed.err
+def _stage(notes: Corpus, labels: Sequence[str] = ("NAME", "DATE")) -> None:
+    """Run the stage in the working directory."""
+    entry = {"labels": dict.fromkeys(labels, "other")}
+    write_params({"corpora": {"check": SETTINGS}, "catalog": {"mine": entry}})
+    shutil.rmtree("notes", ignore_errors=True)
+    note_table.write("notes", notes)
+    run(check.check, corpus="mine", notes="notes", report="m/r.json", passed="m/p.passed")
 
 
-def test_the_stage_is_repeatable_and_never_quotes_a_note(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    clean = corpus()
-    code, _ = _stage(tmp_path, clean, monkeypatch, capsys)
-    first = (tmp_path / "m/r.json").read_bytes(), (tmp_path / "m/p.passed").read_bytes()
-    assert (code, first[1]) == (0, b"passed\n")
-    assert _stage(tmp_path, clean, monkeypatch, capsys)[0] == 0
-    assert ((tmp_path / "m/r.json").read_bytes(), (tmp_path / "m/p.passed").read_bytes()) == first
+def test_the_stage_is_repeatable_and_never_quotes_a_note(workdir: Path, capsys: pytest.CaptureFixture) -> None:
+    clean, report, passed = corpus(), Path("m/r.json"), Path("m/p.passed")
+    _stage(clean)
+    first = report.read_bytes(), passed.read_bytes()
+    assert first[1] == b"passed\n"
+    assert capsys.readouterr().out == "mine: 12 of 12 expectations are met\n"
+    _stage(clean)
+    assert (report.read_bytes(), passed.read_bytes()) == first
 
     text = f"{MARKER} was here, {MARKER} left."
     bad = Note("bad", "gb", text, (Span(0, len(MARKER), "DATE"),), "test")
-    code, printed = _stage(tmp_path, [*clean, bad], monkeypatch, capsys)
-    assert code == 1
-    assert (
-        "DATE looks like DATE (spans.well_formed): 0.888889, expected share >= 1, not met in 1 notes"
-        in printed
-    )
-    assert MARKER not in printed + (tmp_path / "m/r.json").read_text()
-    assert not (tmp_path / "m/p.passed").exists()
+    with pytest.raises(UserError) as caught:
+        _stage([*clean, bad])
+    printed = str(caught.value) + str(capsys.readouterr())
+    assert "DATE looks like DATE (spans.well_formed): 0.888889, expected share >= 1, not met in 1 notes" in printed
+    assert MARKER not in printed + report.read_text()
+    assert not passed.exists()
 
 
-def test_untagged_notes_get_a_clear_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    code, printed = _stage(tmp_path, [replace(n, spans=()) for n in corpus()], monkeypatch, capsys)
-    assert code == 1
-    assert "at least one note is tagged (spans.rows): 0, expected >= 1" in printed
+def test_untagged_notes_get_a_clear_message(workdir: Path) -> None:
+    with pytest.raises(UserError, match=r"at least one note is tagged \(spans\.rows\): 0, expected >= 1"):
+        _stage([replace(n, spans=()) for n in corpus()])
 
 
-def test_a_corpus_that_declares_no_labels_needs_no_tags(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_corpus_that_declares_no_labels_needs_no_tags(workdir: Path) -> None:
     untagged = [replace(n, spans=()) for n in corpus()]
-    assert _stage(tmp_path, untagged, monkeypatch, capsys, labels=())[0] == 0
-    assert (tmp_path / "m/p.passed").is_file()
-    # What else is wrong with its notes still counts.
-    code, printed = _stage(tmp_path, [*untagged, untagged[0]], monkeypatch, capsys, labels=())
-    assert code == 1
-    assert "note ids are unique" in printed
+    _stage(untagged, labels=())
+    assert Path("m/p.passed").is_file()
+    # Its notes can still fail.
+    with pytest.raises(UserError, match="note ids are unique"):
+        _stage([*untagged, untagged[0]], labels=())
+
+
+def test_the_evidence_of_a_table_is_its_facts_and_the_suites_about_them(workdir: Path) -> None:
+    note_table.write("notes", corpus())
+    checks = TagChecks.model_validate(SETTINGS)
+    for labels in (Labels({"NAME": "person"}), Labels({})):
+        found, suites = check.evidence(Path("notes"), checks, labels)
+        assert found.keys() == suites.keys() == {"notes", "spans", "labels", "places"}
+        assert (found["notes"].height, found["spans"].height) == (8, 16)
+        assert suites["spans"][0].min_value == bool(labels.root)

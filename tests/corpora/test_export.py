@@ -1,6 +1,5 @@
 """Formats out: writing and reading back gives the same spans."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.corpora import export
-from stages.corpora.prepare import FORMATS, Preparation
-from stages.shared import notes
-from stages.shared.errors import UserError
-from stages.shared.notes import Note, Span
+from stages.notes import brat, note_table
+from stages.notes.note_table import Note, Span
+from stages.runtime.errors import UserError
+from tests.corpora.raw import raw_notes
+from tests.runs import run, write_params
 
 LABELS = ["DATE", "NAME"]
 FIELDS = {"id": "note_id", "text": "text", "group": "group_id", "spans": "spans"}
 CONLL = {"separator": "tab", "columns": 2, "documents": "docstart"}
 # What has broken offsets before: marks, line ends, tabs, Unicode line separators, characters outside the BMP.
-VISIBLE = [
-    "Ana",
-    "José",
-    "Jose\u0301",
-    "3/4",
-    "a@b.es",
-    "\U0001f469\U0001f3fd\u200d\u2695",
-    "\u0301",
-    "\ufeff",
-]
+VISIBLE = ["Ana", "José", "Jose\u0301", "3/4", "a@b.es", "\U0001f469\U0001f3fd\u200d\u2695", "\u0301", "\ufeff"]
 MARKS = ["\u200b", "_", "-", ";", "#", '"', "\\"]
 SPACES = [" ", "  ", "\t", "\n", "\r\n", "\r", "\u2028", "\x85", "\x0b", "\u00a0"]
 PIECES = st.sampled_from([*VISIBLE, *MARKS, *SPACES])
@@ -56,7 +47,7 @@ def written_and_read(folder: Path, table: list[Note], name: str, **params: Any) 
     out = folder / name
     out.mkdir()
     export.FORMATS[name](out, table)
-    return list(Preparation(out, FORMATS[name].Params(format=name, path=".", labels=LABELS, **params)))
+    return list(raw_notes(out, LABELS, format=name, **params))
 
 
 @pytest.mark.parametrize("name", ["brat", "jsonl"])
@@ -102,9 +93,7 @@ def test_a_data_set_loads_with_its_splits(tmp_path: Path, monkeypatch: pytest.Mo
     import datasets
 
     table = [
-        Note(
-            "a", "g", "\ufeffAna\r\n👩🏽 Ruiz", (Span(1, 4, "NAME"), Span(9, 13, "NAME", 0.5)), split="train"
-        ),
+        Note("a", "g", "\ufeffAna\r\n👩🏽 Ruiz", (Span(1, 4, "NAME"), Span(9, 13, "NAME", 0.5)), split="train"),
         Note("b", "g", "3/4", (Span(0, 3, "DATE"),), split="test"),
         Note("c", "h", "nada", split="train"),
     ]
@@ -112,29 +101,22 @@ def test_a_data_set_loads_with_its_splits(tmp_path: Path, monkeypatch: pytest.Mo
     out.mkdir()
     export.write_dataset(out, table)
     loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
-    assert {split: rows["note_id"][:] for split, rows in loaded.items()} == {
-        "train": ["a", "c"],
-        "test": ["b"],
-    }
+    assert {split: rows["note_id"][:] for split, rows in loaded.items()} == {"train": ["a", "c"], "test": ["b"]}
     for split, rows in loaded.items():
         for row, note in zip(rows, [n for n in table if n.split == split], strict=True):
             assert (row["text"], row["group_id"]) == (note.text, note.group_id)
-            assert (
-                tuple(Span(s["start"], s["end"], s["label"], s["score"]) for s in row["spans"]) == note.spans
-            )
+            assert tuple(Span(s["start"], s["end"], s["label"], s["score"]) for s in row["spans"]) == note.spans
 
 
 @pytest.mark.parametrize("note_id", ["../a", "/a", "x/../a", ".a"])
 def test_a_note_id_that_leaves_the_folder_is_refused(tmp_path: Path, note_id: str) -> None:
     with pytest.raises(UserError, match="is no file name"):
-        export.write_brat(tmp_path, [Note(note_id, "g", "x")])
+        brat.write(tmp_path, [Note(note_id, "g", "x")])
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["brat", "conll"])
-def test_a_label_with_white_space_is_refused_by_formats_that_cannot_hold_it(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_label_with_white_space_is_refused_by_formats_that_cannot_hold_it(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="a label holds white space"):
         export.FORMATS[name](tmp_path, [Note("a", "g", "x", (Span(0, 1, "FIRST NAME"),))])
 
@@ -143,14 +125,8 @@ def test_a_label_with_white_space_is_refused_by_formats_that_cannot_hold_it(
     ("name", "file"),
     [("brat", "a.ann"), ("conll", "notes.conll"), ("jsonl", "notes.jsonl"), ("dataset", "train.parquet")],
 )
-def test_the_command_writes_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, file: str
-) -> None:
-    notes.write(tmp_path / "table", [Note("a", "g", "Ana", (Span(0, 3, "NAME"),))])
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["export", "--notes", str(tmp_path / "table"), "--format", name, "--out", str(tmp_path / "out")],
-    )
-    export.main()
-    assert (tmp_path / "out" / file).is_file()
+def test_the_command_writes_a_folder(workdir: Path, name: str, file: str) -> None:
+    write_params({})
+    note_table.write("table", [Note("a", "g", "Ana", (Span(0, 3, "NAME"),))])
+    run(export.export, format=name, notes="table", out="out")
+    assert (workdir / "out" / file).is_file()

@@ -1,9 +1,10 @@
-"""The stage: params, note table, lineage, report, streaming, and nothing half-written."""
+"""corpora_prepare: settings, note table, lineage, report, streaming, and complete outputs only."""
 
 import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -15,16 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.corpora.prepare import Preparation, load_params, main, prepare
-from stages.corpora.readers import brat, jsonl, table
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.outputs import read_json
-from tests.corpora.raw import SECRET, lay_out, read
+from stages.corpora.prepare import RawCorpus
+from stages.runtime import lineage, params
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from tests.corpora.raw import SECRET, lay_out, raw_notes, read
+from tests.graph import ROOT
+from tests.runs import write_params
 
-ROOT = Path(__file__).parents[2]
-BRAT: dict[str, Any] = {"format": "brat", "labels": {"PER": "NAME", "DAY": "DATE", "NOTE": None}}
+RENAME = {"PER": "NAME", "DAY": "DATE", "NOTE": None}
+BRAT: dict[str, Any] = {"format": "brat", "labels": ["NAME", "DATE"], "rename": RENAME}
 FILES: dict[str, str | bytes] = {
     "tr/p1-1.txt": "\ufeffAna vió\r\n",
     "tr/p1-1.ann": "T1\tPER 1 4\tAna\nT2\tNOTE 5 8\tvió\n",
@@ -86,7 +87,7 @@ def test_a_single_path_gives_no_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "parts", "expected"),
     [
-        ({}, {"train": "tr"}, "raw: no such folder; bring the corpus there"),
+        ({}, {"train": "tr"}, "raw: not there"),
         ({"tr/a.txt": "x", "tr/a.ann": ""}, {"train": "tr", "test": "te"}, "te: no such file or folder"),
         ({"tr/readme.md": SECRET}, {"train": "tr"}, "tr: no file named *.txt, *.ann in this folder"),
     ],
@@ -94,10 +95,15 @@ def test_a_single_path_gives_no_split(tmp_path: Path) -> None:
 def test_a_missing_or_empty_folder_is_an_error(
     tmp_path: Path, files: dict[str, str | bytes], parts: dict[str, str], expected: str
 ) -> None:
-    folder = lay_out(tmp_path, files)
-    with pytest.raises(UserError, match=expected.replace("*", r"\*")):
-        prepare(folder, "invented", brat.Params(parts=parts, **BRAT), tmp_path / "out")
+    with pytest.raises(UserError, match=re.escape(expected)):
+        read(tmp_path, files, parts=parts, **BRAT)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_label_that_is_renamed_to_an_unknown_one_is_an_error(tmp_path: Path) -> None:
+    expected = r"catalog\.invented\.raw\.rename: DATE, NAME is not among catalog\.invented\.labels"
+    with pytest.raises(UserError, match=expected):
+        read(tmp_path, FILES, path="te", format="brat", rename=RENAME)
 
 
 def test_a_note_id_without_a_group_is_an_error(tmp_path: Path) -> None:
@@ -111,84 +117,79 @@ def test_a_failure_leaves_the_earlier_output_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         read(tmp_path, {"te/p3-1.txt": "x"}, parts=PARTS, **BRAT)
     assert (tmp_path / "out" / "notes.parquet").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "raw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "params.yaml", "raw", "report.json"]
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     tables = []
     for name in ("a", "b"):
         read(tmp_path / name, FILES, parts=PARTS, **BRAT)
-        tables.append(
-            [(tmp_path / name / "out" / file).read_bytes() for file in ("notes.parquet", "lineage.json")]
-        )
+        tables.append([(tmp_path / name / "out" / file).read_bytes() for file in ("notes.parquet", "lineage.json")])
     assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
+        ("{format: brat, path: ., overlaping: error}", ".overlaping is not a known key; did you mean overlapping?"),
         (
-            "{format: brat, path: ., labels: [A], overlaping: error}",
-            "did you mean overlapping?",
+            "{format: brat, path: ., overlapping: longest}",
+            ".overlapping: Input should be 'error', 'keep_longest' or 'keep_first'",
         ),
-        ("{format: brat, path: ., labels: [A], overlapping: longest}", "raw.overlapping: "),
-        ("{format: brat, path: .}", "raw.labels: Field required"),
-        ("{format: brat, labels: [A]}", "name either parts"),
-        ("{format: brat, labels: [A], path: ., parts: {train: x}}", "name either parts"),
-        ("{format: brat, labels: [A], parts: {train: ../x}}", "leaves the raw folder"),
-        ("{format: brat, labels: [A], path: /x}", "leaves the raw folder"),
-        ("{format: brat, labels: [A], path: ., group_pattern: '(a'}", "is not a regular expression"),
-        ("{format: brat, labels: [A], path: ., group_pattern: 'a'}", "exactly one (group)"),
-        ("{format: bart, labels: [A], path: .}", "raw.format: bart is not one of brat, conll"),
-        ("{format: text, labels: [A], path: .}", "raw.labels is not a known key"),
+        ("{format: brat, path: ., labels: [A]}", ".labels is not a known key; remove it"),
+        ("{format: brat}", ": name either parts (an official split) or path"),
+        ("{format: brat, path: ., parts: {train: x}}", ": name either parts (an official split) or path"),
+        (
+            "{format: brat, parts: {train: ../x}}",
+            ".parts.train: ../x leaves the raw folder, so DVC would not notice a change",
+        ),
+        ("{format: brat, path: /x}", ".path: /x leaves the raw folder, so DVC would not notice a change"),
+        (
+            "{format: brat, path: ., group_pattern: '(a'}",
+            ".group_pattern: not a regular expression (missing ), unterminated subpattern at position 0)",
+        ),
+        (
+            "{format: brat, path: ., group_pattern: 'a'}",
+            ".group_pattern: needs exactly one (group), such as ^(.*)-[0-9]+$",
+        ),
+        ("{format: bart, path: .}", ".format: bart is not one of brat, conll, i2b2, jsonl, table, text"),
+        ("{format: text, rename: {}, path: .}", ".rename is not a known key; remove it"),
         (
             "{format: table, path: ., columns: {id: a, text: b, group: c}, group_pattern: (a)}",
-            "columns.group or",
+            ": name either columns.group or group_pattern",
         ),
         (
-            "{format: conll, path: ., labels: [A], separator: tab, columns: 1, documents: file}",
-            "raw.columns: ",
+            "{format: conll, path: ., separator: tab, columns: 1, documents: file}",
+            ".columns: Input should be greater than or equal to 2",
         ),
-        ("{path: .}", "raw.format: Field required"),
+        ("{path: .}", ".format: Field required"),
     ],
 )
-def test_a_wrong_param_is_one_message_that_names_the_key(tmp_path: Path, raw: str, expected: str) -> None:
-    (tmp_path / "params.yaml").write_text(f"corpora: {{x: {{raw: {raw}}}}}")
+def test_a_wrong_setting_is_one_message_that_names_the_key(workdir: Path, raw: str, expected: str) -> None:
+    Path("params.yaml").write_text(f"catalog: {{x: {{raw: {raw}}}}}")
     with pytest.raises(UserError) as caught:
-        load_params("x", tmp_path / "params.yaml")
-    assert str(caught.value).startswith(f"{tmp_path}/params.yaml: corpora.x.raw")
-    assert expected in str(caught.value)
+        params.parse(RawCorpus, "catalog.x.raw", params.read())
+    assert str(caught.value) == f"params.yaml: catalog.x.raw{expected}"
 
 
-def test_the_demo_and_the_profile_have_valid_entries() -> None:
-    demo = load_params("demo-es", ROOT / "params.yaml")
+def test_the_demo_has_a_valid_entry() -> None:
+    demo = params.parse(RawCorpus, "catalog.demo-es.raw", params.read(ROOT / "params.yaml")).root
     assert (demo.format, demo.parts) == ("brat", {"train": "train", "test": "test"})
-    assert len(demo.labels) >= 12
-    meddocan = load_params("meddocan", ROOT / "profiles" / "meddocan-cpu.yaml")
-    assert len(meddocan.labels) == 22
 
 
-def test_the_stage_writes_table_and_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lay_out(tmp_path, FILES)
-    _in(tmp_path, monkeypatch, labels={"PER": "NAME", "DAY": "DATE", "NOTE": None})
-    main()
-    assert notes.count(tmp_path / "data/notes/x") == 3
-    report = read_json(tmp_path / "metrics/x.json")
-    assert (report["notes"], report["labels"]) == (3, {"DATE": 1, "NAME": 2})
-    assert capsys.readouterr().out == "x: 3 notes of 2 groups, 5 words, 3 spans of 2 labels\n"
+def test_the_stage_says_what_it_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(tmp_path, FILES, parts=PARTS, group_pattern=PATTERN, **BRAT)
+    assert capsys.readouterr().out == "invented: 3 notes of 2 groups, 5 words, 3 spans of 2 labels\n"
 
 
-def test_the_process_ends_with_one_message_and_an_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lay_out(tmp_path, {**FILES, "te/p2-1.txt": SECRET, "te/p2-1.ann": f"T1\tPER 1 9\t{SECRET}\n"})
-    arguments = _in(tmp_path, monkeypatch, labels=["PER", "DAY", "NOTE"])
+def test_the_process_ends_with_one_message_and_an_exit_code(workdir: Path) -> None:
+    lay_out(workdir, {**FILES, "te/p2-1.txt": SECRET, "te/p2-1.ann": f"T1\tPER 1 9\t{SECRET}\n"})
+    raw = {"format": "brat", "parts": PARTS, "group_pattern": PATTERN, "rename": RENAME}
+    write_params({"catalog": {"x": {"raw": raw, "labels": {"NAME": "person", "DATE": "date"}}}})
+    command = "-m stages.corpora.prepare --corpus x --raw raw --out data/notes/x --report metrics/x.json"
     done = subprocess.run(
-        [sys.executable, "-m", "stages.corpora.prepare", *arguments[1:]],
+        [sys.executable, *command.split()],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
@@ -200,29 +201,7 @@ def test_the_process_ends_with_one_message_and_an_exit_code(
         "correct the offsets or set invalid_offsets: drop"
     ]
     assert SECRET not in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "data") == ["params.yaml", "raw"]
-    assert not list((tmp_path / "data").rglob("*.*"))
-
-
-def _in(folder: Path, monkeypatch: pytest.MonkeyPatch, labels: Any) -> list[str]:
-    """Make `folder` a small project and the working directory; return the stage's command line."""
-    raw = {"format": "brat", "parts": PARTS, "group_pattern": PATTERN, "labels": labels}
-    (folder / "params.yaml").write_text(json.dumps({"corpora": {"x": {"raw": raw}}}))
-    arguments = [
-        "prepare",
-        "--corpus",
-        "x",
-        "--raw",
-        "raw",
-        "--out",
-        "data/notes/x",
-        "--report",
-        "metrics/x.json",
-    ]
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("DEIDSYNTH_TRACKING", "off")
-    monkeypatch.setattr(sys, "argv", arguments)
-    return arguments
+    assert [path.name for path in workdir.rglob("*") if path.is_file() and "raw" not in path.parts] == ["params.yaml"]
 
 
 @pytest.mark.parametrize("name", ["jsonl", "jsonl.gz", "csv", "csv.gz"])
@@ -240,14 +219,11 @@ def test_reading_holds_one_note_in_memory(tmp_path: Path, name: str) -> None:
         file.write("" if "jsonl" in name else "note_id,text\n")
         file.writelines(rows())
     keys = {"id": "note_id", "text": "text"}
-    settings = (
-        jsonl.Params(format="jsonl", path=".", labels=[], fields=keys)
-        if "jsonl" in name
-        else table.Params(format="table", path=".", columns=keys)
-    )
+    raw = {"format": "jsonl", "fields": keys} if "jsonl" in name else {"format": "table", "columns": keys}
+    notes = raw_notes(tmp_path, [], **raw)
     tracemalloc.start()
     try:
-        count = sum(1 for _ in Preparation(tmp_path, settings))
+        count = sum(1 for _ in notes)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -257,15 +233,13 @@ def test_reading_holds_one_note_in_memory(tmp_path: Path, name: str) -> None:
 
 def test_reading_parquet_holds_one_row_group_in_memory(tmp_path: Path) -> None:
     """Arrow memory while reading 20 row groups of 1 MB that hardly compress."""
-    with pq.ParquetWriter(
-        tmp_path / "a.parquet", pa.schema([("id", pa.int64()), ("text", pa.string())])
-    ) as file:
+    with pq.ParquetWriter(tmp_path / "a.parquet", pa.schema([("id", pa.int64()), ("text", pa.string())])) as file:
         for group in range(20):
             texts = [random.Random(100 * group + row).randbytes(5_000).hex() for row in range(100)]
             ids = range(100 * group, 100 * group + 100)
             file.write_table(pa.table({"id": pa.array(ids, pa.int64()), "text": texts}))
-    settings = table.Params(format="table", path=".", columns={"id": "id", "text": "text"})
+    notes = raw_notes(tmp_path, [], format="table", columns={"id": "id", "text": "text"})
     before = pa.total_allocated_bytes()
-    held = [pa.total_allocated_bytes() - before for _ in Preparation(tmp_path, settings)]
+    held = [pa.total_allocated_bytes() - before for _ in notes]
     assert len(held) == 2000
     assert max(held) < 5_000_000

@@ -1,20 +1,20 @@
-import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stages.corpora import share
-from stages.corpora.share import Params
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note, Span
-from stages.shared.params import load, parse
-from stages.shared.tags import words
+from stages.corpora.share import Share
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.notes.tags import word_offsets
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.params import parse, read
+from tests.graph import ROOT
+from tests.runs import run, write_params
 
 SETTINGS = {
     "annotator": 0.5,
@@ -29,8 +29,8 @@ LADDER = (0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
 WEIGHTS = Counter({f"g{number}": 20 + 37 * number % 101 for number in range(200)})
 
 
-def settings(**changes: object) -> Params:
-    return Params.model_validate(SETTINGS | changes)
+def settings(**changes: object) -> Share:
+    return Share.model_validate(SETTINGS | changes)
 
 
 @pytest.mark.parametrize("overlap", ["shared", "disjoint"])
@@ -45,9 +45,7 @@ def test_shares_are_nested_ladders_of_the_asked_size(overlap: str, seed: int) ->
         for groups in drawn:
             assert sum(WEIGHTS[group] for group in groups) / total == pytest.approx(rung, abs=0.005)
         assert (
-            not (drawn.annotator & drawn.generator)
-            if overlap == "disjoint"
-            else drawn.annotator == drawn.generator
+            not (drawn.annotator & drawn.generator) if overlap == "disjoint" else drawn.annotator == drawn.generator
         )
     for ladder in rungs.values():
         assert all(lower < upper for lower, upper in pairwise(ladder))
@@ -75,7 +73,7 @@ def test_the_seed_draws_another_ladder() -> None:
 def test_too_much_for_disjoint_shares() -> None:
     content = {"corpora": {"share": SETTINGS | {"annotator": 0.8, "overlap": "disjoint"}}}
     with pytest.raises(UserError, match=r"corpora\.share: .*annotator \+ generator <= 1"):
-        parse(Params, "corpora.share", content)
+        parse(Share, "corpora.share", content)
     with pytest.raises(UserError, match="1 groups of training notes are too few for disjoint shares"):
         share.draw(Counter(g=5), 1, settings(overlap="disjoint"))
 
@@ -89,40 +87,35 @@ def corpus() -> list[Note]:
     return out
 
 
-def _stage(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, arms: tuple[str, ...] = ARMS, **changes: object
-) -> dict[str, list[Note]]:
+def _stage(arms: tuple[str, ...] = ARMS, **changes: object) -> dict[str, list[Note]]:
+    """The notes of each share after the stage, run in the working directory."""
     grid = {"arms": list(arms)} | {
         key: ["demo"] if changes.pop(key, False) else ["other"] for key in ("ensembled", "selftrained")
     }
-    sections = {"corpora": {"share": SETTINGS | changes}, "grid": grid}
-    (folder / "params.yaml").write_text(yaml.safe_dump(sections))
-    notes.write(folder / "train", corpus())
-    lineage.write(folder / "train", [Read("demo/0/train", "real", "content")])
-    monkeypatch.chdir(folder)
-    arguments = "share --train train --seed 4 --real real --annotator annotator --generator generator"
-    monkeypatch.setattr(sys, "argv", arguments.split())
-    share.main()
-    return {name: list(notes.read(folder / name)) for name in ("real", "annotator", "generator")}
+    write_params({"corpora": {"share": SETTINGS | changes}, "grid": grid})
+    note_table.write("train", corpus())
+    outs = {name: name for name in ("real", "annotator", "generator")}
+    run(share.share, corpus="demo", fold=0, seed=4, train="train", **outs)
+    return {name: list(note_table.read(name)) for name in outs}
 
 
 def test_the_real_arm_tags_only_where_the_annotator_reads_all() -> None:
     assert settings(tagger="real", annotator=1.0).tagger == "real"
-    with pytest.raises(UserError, match=r"corpora\.share.*annotator is 0\.5, yet tagger is real"):
-        parse(Params, "corpora.share", {"corpora": {"share": SETTINGS | {"tagger": "real"}}})
+    with pytest.raises(UserError, match=r"corpora\.share.*annotator is 0\.5, but tagger is real"):
+        parse(Share, "corpora.share", {"corpora": {"share": SETTINGS | {"tagger": "real"}}})
 
 
-def test_the_tagger_must_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"share\.tagger is annotator, yet it is not among grid\.arms"):
-        _stage(tmp_path, monkeypatch, arms=("real", "synthetic"))
-    with pytest.raises(UserError, match=r"share\.tagger is ensemble, yet grid\.ensembled lacks demo"):
-        _stage(tmp_path, monkeypatch, tagger="ensemble")
-    with pytest.raises(UserError, match=r"share\.tagger is selftrained, yet grid\.selftrained lacks demo"):
-        _stage(tmp_path, monkeypatch, tagger="selftrained", ensembled=True)
-    assert not (tmp_path / "real").exists()
-    _stage(tmp_path, monkeypatch, tagger="ensemble", ensembled=True)
-    _stage(tmp_path, monkeypatch, tagger="selftrained", selftrained=True)
-    assert (tmp_path / "real").exists()
+def test_the_tagger_must_be_trained(workdir: Path) -> None:
+    with pytest.raises(UserError, match=r"share\.tagger is annotator, but grid\.arms lacks annotator"):
+        _stage(arms=("real", "synthetic"))
+    with pytest.raises(UserError, match=r"share\.tagger is ensemble, but grid\.ensembled lacks demo"):
+        _stage(tagger="ensemble")
+    with pytest.raises(UserError, match=r"share\.tagger is selftrained, but grid\.selftrained lacks demo"):
+        _stage(tagger="selftrained", ensembled=True)
+    assert not (workdir / "real").exists()
+    _stage(tagger="ensemble", ensembled=True)
+    _stage(tagger="selftrained", selftrained=True)
+    assert (workdir / "real").exists()
 
 
 def _content(folder: Path) -> set[str]:
@@ -130,40 +123,34 @@ def _content(folder: Path) -> set[str]:
     return {read.notes for read in lineage.read(folder)}
 
 
-def test_the_stage_writes_shares_in_order_with_lineage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = _stage(tmp_path, monkeypatch)
+def test_the_stage_writes_shares_in_order_with_lineage(workdir: Path) -> None:
+    written = _stage()
     assert written["real"] == corpus()
     groups = {name: {n.group_id for n in part} for name, part in written.items()}
     assert groups["generator"] < groups["annotator"] < groups["real"]
     for name in groups:
         assert written[name] == [n for n in corpus() if n.group_id in groups[name]]
-    assert [_content(tmp_path / name) for name in written] == [
+    assert [_content(workdir / name) for name in written] == [
         {"demo/0/train"},
         {"demo/0/train@0.5"},
         {"demo/0/train@0.25"},
     ]
 
 
-def test_a_disjoint_generator_has_a_lineage_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = _stage(tmp_path, monkeypatch, annotator=0.25, overlap="disjoint")
+def test_a_disjoint_generator_has_a_lineage_of_its_own(workdir: Path) -> None:
+    written = _stage(annotator=0.25, overlap="disjoint")
     assert {n.group_id for n in written["annotator"]}.isdisjoint(n.group_id for n in written["generator"])
-    assert _content(tmp_path / "annotator") == {"demo/0/train@0.25"}
-    assert _content(tmp_path / "generator") == {"demo/0/train@last-0.25"}
+    assert _content(workdir / "annotator") == {"demo/0/train@0.25"}
+    assert _content(workdir / "generator") == {"demo/0/train@last-0.25"}
 
 
-def test_an_unadapted_generator_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _stage(tmp_path, monkeypatch, generator=0)["generator"] == []
-    assert lineage.read(tmp_path / "generator") == set()
+def test_an_unadapted_generator_reads_nothing(workdir: Path) -> None:
+    assert _stage(generator=0)["generator"] == []
+    assert lineage.read(workdir / "generator") == set()
 
 
-def test_shuffled_tags_keep_only_the_text_and_their_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = _stage(tmp_path, monkeypatch, shuffle_tags=True)
+def test_shuffled_tags_keep_only_the_text_and_their_number(workdir: Path) -> None:
+    written = _stage(shuffle_tags=True)
     gold = {n.note_id: n for n in corpus()}
     kept = total = 0
     labels: Counter[str] = Counter()
@@ -171,20 +158,18 @@ def test_shuffled_tags_keep_only_the_text_and_their_number(
         for n in written[name]:
             assert replace(n, spans=(), provenance={}) == replace(gold[n.note_id], spans=(), provenance={})
             assert n.provenance == {"reader": "brat", "tags": "shuffled"}
-            assert len(n.spans) == 2 and {(s.start, s.end) for s in n.spans} <= set(words(n.text))
+            assert len(n.spans) == 2 and {(s.start, s.end) for s in n.spans} <= set(word_offsets(n.text))
             kept += len(set(n.spans) & set(gold[n.note_id].spans))
             total += 2
             labels.update(s.label for s in n.spans)
     # 15 words and 2 labels: one in 15 of a note's spans is right by chance.
     assert total == 180 and kept / total < 0.15
     assert min(labels.values()) > 60 and set(labels) == {"PATIENT", "DOCTOR"}
-    assert {n.note_id: n for n in written["annotator"]}.items() <= {
-        n.note_id: n for n in written["real"]
-    }.items()
+    assert {n.note_id: n for n in written["annotator"]}.items() <= {n.note_id: n for n in written["real"]}.items()
     assert all(n == gold[n.note_id] for n in written["generator"])
-    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    _stage(tmp_path, monkeypatch, shuffle_tags=True)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    files = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    _stage(shuffle_tags=True)
+    assert {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()} == files
 
 
 def test_a_note_shorter_than_its_tags_loses_some() -> None:
@@ -193,4 +178,4 @@ def test_a_note_shorter_than_its_tags_loses_some() -> None:
 
 
 def test_the_project_s_params_load() -> None:
-    assert load(Params, "corpora.share").shuffle_tags is False
+    assert parse(Share, "corpora.share", read(ROOT / "params.yaml")).shuffle_tags is False

@@ -1,23 +1,24 @@
-import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from stages.corpora import split
-from stages.corpora.split import ROLES, Params
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from stages.shared.params import load, parse
+from stages.corpora.split import ROLES, Split
+from stages.notes import note_table
+from stages.notes.note_table import Note
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.outputs import read_json
+from stages.runtime.params import parse, read
+from tests.graph import ROOT
+from tests.runs import run, write_params
 
 SETTINGS = {
     "seed": 3,
@@ -30,8 +31,8 @@ SETTINGS = {
 }
 
 
-def settings(**changes: object) -> Params:
-    return Params.model_validate(SETTINGS | changes)
+def settings(**changes: object) -> Split:
+    return Split.model_validate(SETTINGS | changes)
 
 
 def entry(number: int, group: int, words: int = 1, part: str | None = None) -> split.Entry:
@@ -41,13 +42,7 @@ def entry(number: int, group: int, words: int = 1, part: str | None = None) -> s
 def corpus(groups: int = 60, part: str | None = None) -> list[Note]:
     """Two notes of 30 distinct words per group."""
     return [
-        Note(
-            f"n{group}-{copy}",
-            f"g{group}",
-            " ".join(f"w{group}v{copy}u{word}" for word in range(30)),
-            (),
-            part,
-        )
+        Note(f"n{group}-{copy}", f"g{group}", " ".join(f"w{group}v{copy}u{word}" for word in range(30)), (), part)
         for group in range(groups)
         for copy in range(2)
     ]
@@ -113,7 +108,7 @@ def test_an_official_split_is_fold_0_and_keeps_its_test_notes() -> None:
     role = split.roles(entries, 0, settings())
     assert {note_id for note_id, name in role.items() if name == "test"} == {f"n{n}" for n in range(41)}
     # Group 20 is in both parts.
-    leaked = split.report(entries, role, 0)["test_notes_with_group_in"]
+    leaked = split.describe(entries, role, 0)["test_notes_with_group_in"]
     assert leaked == {name: int(name == role["n41"]) for name in ROLES if name != "test"}
     with pytest.raises(UserError, match=r"no fold 1; this corpus has an official split, which is fold 0"):
         split.roles(entries, 1, settings())
@@ -141,93 +136,44 @@ def test_a_role_without_notes_is_refused(groups: int, changes: dict, message: st
 def test_shares_must_leave_training_notes() -> None:
     content = {"corpora": {"split": SETTINGS | {"audit": 0.8}}}
     with pytest.raises(UserError, match=r"corpora\.split: .*must be below 1"):
-        parse(Params, "corpora.split", content)
+        parse(Split, "corpora.split", content)
 
 
-def near(one: str, other: str, **changes: object) -> tuple[set[str], int]:
-    """Groups after the survey of two notes of different groups, and pairs."""
-    chosen = split.NearDuplicates.model_validate(SETTINGS["near_duplicates"] | changes)
-    entries, pairs = split.survey([Note("a", "ga", one), Note("b", "gb", other)], chosen)
-    return {e.group_id for e in entries}, pairs
+def _stage(source: list[Note], **changes: object) -> dict:
+    """The report of the stage, run in the working directory."""
+    write_params({"corpora": {"split": SETTINGS | changes}})
+    note_table.write("notes", source)
+    run(split.split, corpus="demo", fold=0, notes="notes", out="out", report="report.json")
+    return read_json("report.json")
 
 
-WORDS = [f"w{number}" for number in range(40)]
-
-
-def test_near_duplicates_share_half_of_the_shorter_note_s_n_grams() -> None:
-    text = " ".join(WORDS)
-    # 11 words hold 8 n-grams of 4 words; of the note below, 4 stand in the text.
-    half = " ".join([*WORDS[:7], "x1", "x2", "x3", "x4"])
-    less = " ".join([*WORDS[:6], "x1", "x2", "x3", "x4", "x5"])
-    assert near(text, half) == ({"ga"}, 1)
-    assert near(text, less) == ({"ga", "gb"}, 0)
-    assert near(text, text.upper().replace(" ", "\n")) == ({"ga"}, 1)
-    # Shorter than one n-gram: only if all words agree.
-    assert near("so it is", "So  it is") == ({"ga"}, 1)
-    assert near("so it is", "so it was") == ({"ga", "gb"}, 0)
-    assert near("", "") == ({"ga", "gb"}, 0)
-
-
-def test_boilerplate_of_many_notes_is_no_evidence_but_whole_copies_are() -> None:
-    chosen = split.NearDuplicates.model_validate(SETTINGS["near_duplicates"])
-    header = " ".join(WORDS[:20])
-    forms = [Note(f"n{n}", f"g{n}", f"{header} only{n}") for n in range(6)]
-    entries, pairs = split.survey(forms, chosen)
-    assert (len({e.group_id for e in entries}), pairs) == (6, 0)
-    entries, pairs = split.survey(forms[:5], chosen)
-    assert ({e.group_id for e in entries}, pairs) == ({"g0"}, 10)
-    copies = [replace(form, text=header) for form in forms]
-    entries, pairs = split.survey(copies, chosen)
-    assert ({e.group_id for e in entries}, pairs) == ({"g0"}, 5)
-
-
-def test_groups_linked_through_a_third_become_one() -> None:
-    chosen = split.NearDuplicates.model_validate(SETTINGS["near_duplicates"])
-    texts = [("c", "one two three four five"), ("b", "six seven eight nine ten"), ("d", "x y z")]
-    links = [("b", "one two three four five"), ("a", "six seven eight nine ten")]
-    entries, pairs = split.survey([Note(f"{g}{t}", g, t) for g, t in texts + links], chosen)
-    assert ([e.group_id for e in entries], pairs) == (["a", "a", "d", "a", "a"], 2)
-
-
-def _stage(folder: Path, source: list[Note], monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict:
-    (folder / "params.yaml").write_text(yaml.safe_dump({"corpora": {"split": SETTINGS | changes}}))
-    notes.write(folder / "notes", source)
-    monkeypatch.chdir(folder)
-    arguments = "split --notes notes --corpus demo --fold 0 --out out --report report.json"
-    monkeypatch.setattr(sys, "argv", arguments.split())
-    split.main()
-    return json.loads((folder / "report.json").read_text())
-
-
-def test_the_stage_writes_every_role_with_its_lineage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stage_writes_every_role_with_its_lineage(workdir: Path) -> None:
     source = corpus()
     source[0] = replace(source[0], text=source[2].text)
-    report = _stage(tmp_path, source, monkeypatch)
-    written = {name: list(notes.read(tmp_path / "out" / name)) for name in ROLES}
+    report = _stage(source)
+    written = {name: list(note_table.read(workdir / "out" / name)) for name in ROLES}
     assert sorted(n.note_id for part in written.values() for n in part) == sorted(n.note_id for n in source)
     by_id = {n.note_id: n for n in source}
     merged = {"n1-0", "n1-1"}
     for name, part in written.items():
         assert report["roles"][name]["notes"] == len(part) > 0
         assert report["roles"][name]["words"] == 30 * len(part)
-        assert lineage.read(tmp_path / "out" / name) == {Read(f"demo/0/{name}", "real", "content")}
+        assert lineage.read(workdir / "out" / name) == {Read(f"demo/0/{name}", "real", "content")}
         for n in part:
             assert n == replace(by_id[n.note_id], group_id="g0" if n.note_id in merged else n.group_id)
     assert report["near_duplicate_pairs"] == 1
-    assert {p.name for p in (tmp_path / "out").iterdir()} == set(ROLES)
-    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    _stage(tmp_path, source, monkeypatch)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert {p.name for p in (workdir / "out").iterdir()} == set(ROLES)
+    files = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    _stage(source)
+    assert {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()} == files
 
 
-def test_prompts_may_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = _stage(tmp_path, corpus(), monkeypatch, prompts=0)
+def test_prompts_may_be_none(workdir: Path) -> None:
+    report = _stage(corpus(), prompts=0)
     assert report["roles"]["prompts"] == {"notes": 0, "groups": 0, "words": 0, "spans": 0}
-    assert list(notes.read(tmp_path / "out" / "prompts")) == []
-    assert lineage.read(tmp_path / "out" / "prompts") == set()
+    assert list(note_table.read(workdir / "out" / "prompts")) == []
+    assert lineage.read(workdir / "out" / "prompts") == set()
 
 
 def test_the_project_s_params_load() -> None:
-    assert load(Params, "corpora.split").audit == 0.1
+    assert parse(Split, "corpora.split", read(ROOT / "params.yaml")).audit == 0.1

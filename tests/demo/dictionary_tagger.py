@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stages.shared.notes import Note, Span
-from stages.shared.tags import words
+from stages.notes.note_table import Note, Span
+from stages.notes.tags import word_offsets
 
 # A surface or shape is used if at least this share of its matches in the training notes are spans of its label.
 PRECISION = 0.5
@@ -26,9 +26,7 @@ class DictionaryTagger:
         for note in notes:
             for span in note.spans:
                 gold.setdefault(_plain(note.surface(span)), Counter())[span.label] += 1
-        found = Counter(
-            surface for note in notes for _, _, surface in _candidates(note.text) if surface in gold
-        )
+        found = Counter(surface for note in notes for _, _, surface in _candidates(note.text) if surface in gold)
         self.surfaces = _reliable(gold, found)
 
         # A shape that only one surface has is the dictionary's already.
@@ -84,7 +82,7 @@ def _reliable(gold: dict[str, Counter[str]], matches: Counter[str]) -> dict[str,
 
 def _candidates(text: str) -> Iterable[tuple[int, int, str]]:
     """Every run of up to LONGEST words: start, end, surface."""
-    edges = words(text)
+    edges = word_offsets(text)
     plain = _plain(text)
     for first, (start, _) in enumerate(edges):
         for _, end in edges[first : first + LONGEST]:

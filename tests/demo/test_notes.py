@@ -1,9 +1,9 @@
-"""stages.demo.notes: what the invented corpora promise."""
+"""demo_notes: what the invented corpora promise."""
 
+import contextlib
 import hashlib
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,37 +11,36 @@ from pathlib import Path
 import pytest
 
 from stages.demo import notes as demo
-from stages.demo import public_text
-from stages.demo.scene import LABELS
-from stages.shared import lineage
-from stages.shared.errors import UserError
-from stages.shared.notes import Note, Span
-from stages.shared.tags import words
-from stages.shared.text import folded
+from stages.notes import public
+from stages.notes.folding import folded
+from stages.notes.note_table import Note, Span
+from stages.notes.tags import word_offsets
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.params import read
 from tests.demo.dictionary_tagger import DictionaryTagger, strict_f1
+from tests.graph import ROOT
+from tests.runs import run, write_params
 
 # The notes of params.yaml, and a quarter of its public text.
 TRAIN, TEST, TEXT_WORDS = 320, 120, 60_000
+LABELS = set(read(ROOT / "params.yaml")["catalog"]["demo-es"]["labels"])
 
 
-def write(
-    folder: Path, corpus: str, patch: pytest.MonkeyPatch, train=TRAIN, test=TEST, text_words=TEXT_WORDS
-) -> Path:
+def write(folder: Path, corpus: str, train=TRAIN, test=TEST, text_words=TEXT_WORDS) -> Path:
     """Run the stage in `folder`."""
     folder.mkdir(exist_ok=True)
-    sizes = f"train: {train}, test: {test}, text_words: {text_words}"
-    (folder / "params.yaml").write_text(f"demo: {{notes: {{{sizes}, seed: 20250221}}}}\n")
-    patch.chdir(folder)
-    patch.setattr(sys, "argv", ["notes", "--corpus", corpus, "--out", "raw", "--text", "public"])
-    demo.main()
+    with contextlib.chdir(folder):
+        sizes = {"train": train, "test": test, "text_words": text_words, "seed": 20250221}
+        write_params({"demo": {"notes": sizes}})
+        run(demo.notes, corpus=corpus, out="raw", text="public")
     return folder
 
 
 @pytest.fixture(scope="module", params=["demo-es", "demo-sv"])
 def written(request, tmp_path_factory):
     """(corpus, folder with raw/ and public/)."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield request.param, write(tmp_path_factory.mktemp(request.param), request.param, patch)
+    return request.param, write(tmp_path_factory.mktemp(request.param), request.param)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +78,7 @@ def name_words(part: list[Note], *labels: str) -> set[str]:
         for note in part
         for span in note.spans
         if span.label in labels
-        for start, end in words(note.surface(span))
+        for start, end in word_offsets(note.surface(span))
         if end - start > 1
     }
 
@@ -89,18 +88,18 @@ def surfaces(part: list[Note], label: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["demo-es", "demo-sv"])
-def test_same_bytes_each_run(name, tmp_path, monkeypatch):
+def test_same_bytes_each_run(name, tmp_path):
     sizes = {"train": 30, "test": 10, "text_words": 5000}
-    first = write(tmp_path / "first", name, monkeypatch, **sizes)
-    again = write(tmp_path / "again", name, monkeypatch, **sizes)
+    first = write(tmp_path / "first", name, **sizes)
+    again = write(tmp_path / "again", name, **sizes)
     assert hashes(again) == hashes(first) and len(hashes(first)) == 2 * 40 + 3
 
 
-def test_more_notes_leave_the_first_as_they_are(monkeypatch, tmp_path):
+def test_more_notes_leave_the_first_as_they_are():
     language = demo.LANGUAGES["es"]
     names = demo.identities.lists(language, 1)["train"]
-    few = list(demo.write_notes(language, names, "train", 5, "1"))
-    more = list(demo.write_notes(language, names, "train", 9, "1"))
+    few = list(demo.invented_notes(language, names, "train", 5, "1"))
+    more = list(demo.invented_notes(language, names, "train", 9, "1"))
     assert more[:5] == few
 
 
@@ -116,7 +115,7 @@ def test_raw_folder_is_brat_and_nothing_else(written):
 
 def test_spans_are_clean(corpus):
     for note in corpus["train"] + corpus["test"]:
-        edges = words(note.text)
+        edges = word_offsets(note.text)
         starts, ends = {start for start, _ in edges}, {end for _, end in edges}
         before = 0
         for span in note.spans:
@@ -128,7 +127,7 @@ def test_spans_are_clean(corpus):
 def test_labels(corpus):
     for part, least in (("train", 90), ("test", 25)):
         counts = Counter(span.label for note in corpus[part] for span in note.spans)
-        assert set(counts) == set(LABELS) and len(LABELS) >= 12
+        assert set(counts) == LABELS and len(LABELS) >= 12
         assert min(counts.values()) >= least, counts
 
 
@@ -170,7 +169,7 @@ def test_names_that_are_words_stand_outside_spans_too(corpus):
         outside = set()
         for note in part:
             covered = {at for span in note.spans for at in range(span.start, span.end)}
-            outside |= {note.text[start:end] for start, end in words(note.text) if start not in covered}
+            outside |= {note.text[start:end] for start, end in word_offsets(note.text) if start not in covered}
         assert len({word for word in outside if word.istitle() and folded(word) in names}) >= 2
         assert len({word for word in outside if folded(word) in names}) >= 5
 
@@ -230,7 +229,7 @@ def test_the_dictionary_tagger_knows_what_it_was_shown(corpus, tagger):
 
 def test_public_text(written, corpus):
     name, folder = written
-    documents = [json.loads(row) for row in (folder / "public" / public_text.FILE).open(encoding="utf-8")]
+    documents = [json.loads(row) for row in (folder / "public" / public.FILE).open(encoding="utf-8")]
     assert {"note_id", "text"} == set().union(*documents)
     assert len({document["note_id"] for document in documents}) == len(documents)
     size = sum(len(document["text"].split()) for document in documents)
@@ -263,7 +262,7 @@ def tagged_lines(note) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["demo-xx", "es", "demo-", "meddocan"])
-def test_unknown_language(name, tmp_path, monkeypatch):
+def test_unknown_language(name, tmp_path):
     with pytest.raises(UserError, match="demo-es, demo-sv"):
-        write(tmp_path, name, monkeypatch)
+        write(tmp_path, name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]

@@ -1,37 +1,32 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stages.demo import identities, pairs
 from stages.demo.notes import LANGUAGES
 from stages.models import instruct
-from stages.shared import lineage
-from stages.shared.lineage import Read
+from stages.runtime import lineage
+from stages.runtime.lineage import Read
+from stages.runtime.params import read
 from tests.graph import ROOT
+from tests.runs import run, write_params
 
 
 @pytest.fixture(params=sorted(LANGUAGES))
-def written(request, workdir, monkeypatch) -> list[dict[str, str]]:
+def written(request, workdir) -> list[dict[str, str]]:
     """The stage's pairs of one language."""
-    Path("params.yaml").write_text(
-        yaml.safe_dump(
-            {"demo": {"notes": {"train": 1, "test": 1, "text_words": 1, "seed": 7}, "pairs": {"pairs": 200}}}
-        )
-    )
-    monkeypatch.setattr(sys, "argv", f"pairs --corpus demo-{request.param} --out out".split())
-    pairs.main()
+    sizes = {"train": 1, "test": 1, "text_words": 1, "seed": 7}
+    write_params({"demo": {"notes": sizes, "pairs": {"pairs": 200}}})
+    run(pairs.pairs, corpus=f"demo-{request.param}", out="out")
+    assert lineage.read("out") == {Read(f"demo-{request.param}/pairs", "invented", "content")}
     return [json.loads(line) for line in Path("out/pairs.jsonl").read_text().splitlines()]
 
 
 def test_the_prompts_are_those_of_params_yaml(written):
-    prompts = yaml.safe_load((ROOT / "params.yaml").read_text())["pretraining"]["rephrase"]["prompts"]
+    prompts = read(ROOT / "params.yaml")["pretraining"]["rephrase"]["prompts"]
     assert {pair["prompt"] for pair in written} == set(prompts)
     assert len(list(instruct.read(Path("out"), prompts))) == 200
-    corpus = sys.argv[sys.argv.index("--corpus") + 1]
-    assert lineage.read("out") == {Read(f"{corpus}/pairs", "invented", "content")}
 
 
 def test_answers_follow_the_rules_and_differ_by_prompt(written):
@@ -50,11 +45,7 @@ def test_numbers_stay(written):
     [
         ("encyclopedia", "Acude por tos.\nPte. afebril.", "Llegó al médico por tos. Pte. sin fiebre."),
         ("encyclopedia", "Antecedentes personales: asma.", "Entre las enfermedades anteriores están asma."),
-        (
-            "professional",
-            "La pte. refiere tos y cefalea.",
-            "La paciente manifiesta clínica tusígena y cefalea.",
-        ),
+        ("professional", "La pte. refiere tos y cefalea.", "La paciente manifiesta clínica tusígena y cefalea."),
         ("professional", "Ana Tos vive aquí.", "Ana Tos vive aquí."),
     ],
 )
@@ -64,7 +55,7 @@ def test_spanish_rewritings(prompt, text, answer):
 
 def test_names_are_of_the_public_part():
     names = identities.lists(LANGUAGES["es"], 1)
-    text = " ".join(pair["text"] for pair in pairs.pairs(LANGUAGES["es"], names["public"], 100, "s"))
+    text = " ".join(pair["text"] for pair in pairs.invented_pairs(LANGUAGES["es"], names["public"], 100, "s"))
 
     def found(*parts: str) -> int:
         return sum(f" {name} " in text for part in parts for name in names[part].last if len(name) > 6)

@@ -1,15 +1,15 @@
 import json
-import shutil
-import sys
+from pathlib import Path
 
 import pytest
-import yaml
 
-from stages.models import base
-from stages.shared import lineage, models, params
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from tests import tiny
+from stages.lm import models
+from stages.models.base import Base, provide
+from stages.runtime import lineage, params
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from tests import graph, tiny
+from tests.runs import run, write_params
 
 TRAINING = {
     "steps": 8, "batch": 4, "context": 32, "optimizer": "adamw", "learning_rate": 0.005, "schedule": "linear",
@@ -27,7 +27,7 @@ SCRATCH = {
 
 @pytest.fixture
 def project(workdir):
-    """A project with one public text; `write` sets its params."""
+    """A project with one public text."""
     folder = workdir / "data/public/story"
     folder.mkdir(parents=True)
     rows = [{"note_id": str(number), "text": text} for number, text in enumerate(tiny.texts(60))]
@@ -35,74 +35,64 @@ def project(workdir):
     return workdir
 
 
-def run(monkeypatch, role, spec, out="data/models/base/c/x"):
-    with open("params.yaml", "w") as file:
-        yaml.safe_dump({"corpora": {"c": {role: spec}}}, file)
-    arguments = f"base --corpus c --role {role} --public data/public --hub . --out {out}"
-    monkeypatch.setattr(sys, "argv", arguments.split())
-    base.main()
+def put(role, spec, out="data/models/base/c/x"):
+    write_params({"catalog": {"c": {role: spec}}})
+    run(provide, corpus="c", role=role, public="data/public", hub=".", out=out)
     return out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
-def test_a_scratch_model_learns_its_public_text(project, monkeypatch, role):
+def test_a_scratch_model_learns_its_public_text(project, role):
     import torch
 
-    from stages.shared import packing
+    from stages.lm import packing
 
     load = models.load_masked if role == "encoder" else models.load_decoder
-    untrained = run(monkeypatch, role, SCRATCH[role] | {"pretrain": None}, "untrained")
-    trained = run(
-        monkeypatch, role, SCRATCH[role] | {"pretrain": TRAINING | {"steps": 40, "mask": 0.3}}, "trained"
-    )
-    again = run(
-        monkeypatch, role, SCRATCH[role] | {"pretrain": TRAINING | {"steps": 40, "mask": 0.3}}, "again"
-    )
+    untrained = put(role, SCRATCH[role] | {"pretrain": None}, "untrained")
+    trained = put(role, SCRATCH[role] | {"pretrain": TRAINING | {"steps": 40, "mask": 0.3}}, "trained")
+    again = put(role, SCRATCH[role] | {"pretrain": TRAINING | {"steps": 40, "mask": 0.3}}, "again")
     tokenizer = models.load_tokenizer(trained)
     masking = packing.Masking(0.3, 3, len(tokenizer), (0, 1, 2, 3)) if role == "encoder" else None
-    blocks = packing.Blocks(packing.tokenise(tiny.texts(20), tokenizer), 32, masking)
+    blocks = packing.Blocks(packing.tokenise(lambda: tiny.texts(20), tokenizer, project), 32, masking)
     loss = {}
     for folder in (untrained, trained):
         batch = {key: torch.stack([torch.from_numpy(blocks[b][key]) for b in range(8)]) for key in blocks[0]}
         with torch.inference_mode():
             loss[folder] = load(folder).eval()(**batch).loss.item()
     assert loss["trained"] < loss["untrained"] - 1
-    assert models.fingerprint(trained) == models.fingerprint(again)
+    assert models.digest(trained) == models.digest(again)
     assert not list(project.glob("data/.scratch/models/base/*"))
     assert lineage.read(untrained) == {Read("story", "public", "vocabulary")}
-    assert lineage.read(trained) == {
-        Read("story", "public", "vocabulary"),
-        Read("story", "public", "gradient"),
-    }
+    assert lineage.read(trained) == {Read("story", "public", "vocabulary"), Read("story", "public", "gradient")}
     assert (tokenizer.mask_token is not None) == (role == "encoder")
     config = load(trained).config
     assert (config.vocab_size, config.pad_token_id) == (len(tokenizer), tokenizer.pad_token_id)
 
 
 @pytest.mark.slow
-def test_the_origin_of_a_public_text_is_taken_over(project, monkeypatch):
+def test_the_origin_of_a_public_text_is_taken_over(project):
     lineage.write(project / "data/public/story", [Read("demo/public-text", "invented", "content")])
-    out = run(monkeypatch, "decoder", SCRATCH["decoder"] | {"pretrain": None})
+    out = put("decoder", SCRATCH["decoder"] | {"pretrain": None})
     assert lineage.read(out) == {Read("demo/public-text", "invented", "vocabulary")}
 
 
-def test_a_folder_is_copied_with_its_lineage(project, monkeypatch):
+def test_a_folder_is_copied_with_its_lineage(project):
     source = tiny.decoder(project / "elsewhere")
     (source / "pytorch_model.bin").write_bytes(b"pickled")
-    out = run(monkeypatch, "decoder", {"source": "folder", "path": "elsewhere"})
+    out = put("decoder", {"source": "folder", "path": "elsewhere"})
     assert models.hashes(out) == models.hashes(source)
     assert not (project / out / "pytorch_model.bin").exists()
     assert lineage.read(out) == lineage.read(source)
     (source / "lineage.json").unlink()
-    run(monkeypatch, "decoder", {"source": "folder", "path": "elsewhere"})
+    put("decoder", {"source": "folder", "path": "elsewhere"})
     assert {read.origin for read in lineage.read(out)} == {"public"}
 
 
 def test_a_hub_model_leaves_name_commit_and_hashes(project, monkeypatch):
     source = tiny.decoder(project / "cache")
     monkeypatch.setattr(models, "download", lambda name, revision: str(source))
-    out = run(monkeypatch, "decoder", {"source": "hub", "name": "a/b", "revision": "c" * 40})
+    out = put("decoder", {"source": "hub", "name": "a/b", "revision": "c" * 40})
     pointer = json.loads((project / out / models.POINTER).read_text())
     assert pointer == {"name": "a/b", "revision": "c" * 40, "files": models.hashes(source)}
     assert {file.name for file in (project / out).iterdir()} == {models.POINTER, lineage.FILE}
@@ -115,36 +105,33 @@ def test_a_hub_model_leaves_name_commit_and_hashes(project, monkeypatch):
         ({"source": "folder", "path": "nowhere"}, "no model here"),
         ({"source": "hub", "name": "a/b", "revision": "main"}, "full commit hash"),
         ({"source": "hub", "name": "a/b"}, r"revision: Field required"),
-        (
-            {"source": "hub", "name": "a/b", "revision": "d" * 40},
-            "is not in the local cache and could not",
-        ),
+        ({"source": "hub", "name": "a/b", "revision": "d" * 40}, "is not in the local cache and could not"),
         (SCRATCH["decoder"] | {"text": ["missing"]}, "missing/text.jsonl: no such public text"),
         (SCRATCH["decoder"] | {"architecture": "lama"}, "architecture lama"),
         (SCRATCH["decoder"] | {"vocab": 3}, "vocab is not a known key"),
         ({"source": "disk"}, "source"),
     ],
 )
-def test_what_a_person_can_mend_is_said_and_nothing_is_left(project, monkeypatch, spec, message):
+def test_an_error_the_user_can_fix_is_explained_and_nothing_is_left(project, spec, message):
     with pytest.raises(UserError, match=message):
-        run(monkeypatch, "decoder", spec)
+        put("decoder", spec)
     assert not list(project.glob("data/models/base/c/*"))
 
 
-def test_an_encoder_needs_a_mask_share(project, monkeypatch):
-    with pytest.raises(UserError, match=r"corpora.c.encoder.pretrain.mask is missing"):
-        run(monkeypatch, "encoder", SCRATCH["encoder"] | {"pretrain": TRAINING})
+def test_an_encoder_needs_a_mask_share(project):
+    with pytest.raises(UserError, match=r"catalog\.c\.encoder\.pretrain\.mask is missing"):
+        put("encoder", SCRATCH["encoder"] | {"pretrain": TRAINING})
 
 
-def test_a_broken_line_is_named_without_its_text(project, monkeypatch):
-    shutil.rmtree(project / "data/.scratch", ignore_errors=True)
+def test_a_broken_line_is_named_without_its_text(project):
     with (project / "data/public/story/text.jsonl").open("a") as file:
         file.write('{"note_id": "x", "txt": "marca secreta"}\n')
     with pytest.raises(UserError, match=r"text.jsonl:61") as error:
-        run(monkeypatch, "decoder", SCRATCH["decoder"])
+        put("decoder", SCRATCH["decoder"])
     assert "marca" not in str(error.value)
 
 
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
 def test_the_demo_has_both_models(role):
-    assert params.load(base.Model, f"corpora.demo-es.{role}").root.source == "scratch"
+    content = params.read(Path(graph.ROOT) / "params.yaml")
+    assert params.parse(Base, f"catalog.demo-es.{role}", content).root.source == "scratch"

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from stages.generation.engines import InProcess
+from stages.generation.requests import AnswerStore, Request, Sampling, answers
+from stages.lm import models
 from stages.models import instruct
-from stages.pretraining import engines
-from stages.shared import lineage, models
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.stage import Run
 from tests import tiny
 
 PROMPTS = {"first": "Primero: {text}", "last": "Final: {text}"}
@@ -27,9 +30,7 @@ def settings(**changes) -> instruct.Trained:
 def write(rows: list) -> Path:
     folder = Path("pairs/p")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / instruct.FILE).write_text(
-        "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
-    )
+    (folder / instruct.FILE).write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
     return folder
 
 
@@ -37,7 +38,9 @@ def train(folder: Path, **changes) -> Path:
     out = Path("made")
     out.mkdir()
     base = tiny.decoder(Path("base"))
-    instruct.train(settings(**changes), base, [folder], PROMPTS, Path("scratch"), out, tiny.Recorder())
+    tracked = Run("models.rephraser", "r", lambda: "key")
+    instruct.train(settings(**changes), base, [folder], PROMPTS, out, tracked)
+    tracked.finished()
     return out
 
 
@@ -52,25 +55,21 @@ def test_it_follows_the_prompt_that_it_is_given(workdir):
     out = train(write(rows))
     asked = [(prompt, rng.sample(WORDS, 3)) for prompt in PROMPTS for _ in range(10)]
     chats = [
-        [{"role": "user", "content": PROMPTS[prompt].replace("{text}", " ".join(words))}]
-        for prompt, words in asked
+        [{"role": "user", "content": PROMPTS[prompt].replace("{text}", " ".join(words))}] for prompt, words in asked
     ]
-    sampling = engines.Sampling(
-        temperature=0.01, top_p=0.9, max_new_tokens=8, chunk=20, precision="fp32", seed=1
-    )
-    engine = engines.InProcess(out, chats, sampling)
-    engine.check()
-    answers = list(engines.answers(engine, engines.Kept(Path("kept.jsonl")), lambda tokens: None))
-    assert all(answer.ended for answer in answers)
+    engine = InProcess(out, Sampling(temperature=0.01, top_p=0.9, max_new_tokens=8, chunk=20))
+    requests = [Request(chat, (1, number)) for number, chat in enumerate(chats)]
+    found = list(answers(engine, requests, AnswerStore(Path("kept.jsonl"))))
+    assert all(answer.ended for answer in found)
     right = [words[0] if prompt == "first" else words[-1] for prompt, words in asked]
-    assert sum(answer.text == word for answer, word in zip(answers, right, strict=True)) >= 18
+    assert sum(answer.text == word for answer, word in zip(found, right, strict=True)) >= 18
 
 
 def test_nothing_but_the_answer_is_learnt_from(workdir):
     tokenizer = models.load_tokenizer(tiny.decoder(Path("base")))
     tokenizer.add_special_tokens({"additional_special_tokens": [instruct.USER, instruct.ASSISTANT]})
     tokenizer.chat_template = instruct.TEMPLATE
-    found = instruct.example(instruct.Pair("last", "tos seca", "seca"), PROMPTS, tokenizer)
+    found = instruct.example(instruct.Pair(prompt="last", text="tos seca", answer="seca"), PROMPTS, tokenizer)
     assert (
         tokenizer.decode(found["input_ids"])
         == f"{instruct.USER}Final: tos seca{instruct.ASSISTANT}seca{tokenizer.eos_token}"
@@ -106,5 +105,5 @@ def test_a_line_that_is_no_pair(workdir, line, message):
 
 
 def test_pairs_that_are_not_there(workdir):
-    with pytest.raises(UserError, match=r"nowhere/pairs\.jsonl: no pairs here"):
+    with pytest.raises(UserError, match=r"nowhere/pairs\.jsonl: not there"):
         list(instruct.read(Path("nowhere"), PROMPTS))

@@ -1,64 +1,62 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from stages.models import rephraser
-from stages.shared import lineage, models
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
+from stages.lm import models
+from stages.models.rephraser import provide
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
 from tests import tiny
 from tests.models.test_instruct import settings
+from tests.runs import run, write_params
 
 SETTINGS = settings()
 
 
-def put(monkeypatch, spec: dict) -> Path:
+def put(spec: dict) -> Path:
     prompts = {"rephrase": {"prompts": {"plain": "Otra vez: {text}"}}}
-    Path("params.yaml").write_text(
-        yaml.safe_dump({"models": {"rephraser": {"r": spec}}, "pretraining": prompts})
-    )
-    arguments = "--rephraser r --hub hub --base base --pairs pairs --out placed"
-    monkeypatch.setattr(sys, "argv", ["rephraser", *arguments.split()])
-    rephraser.main()
+    write_params({"models": {"rephraser": {"r": spec}}, "pretraining": prompts})
+    for folder in ("hub", "base", "pairs"):
+        Path(folder).mkdir(exist_ok=True)
+    run(provide, rephraser="r", hub="hub", base="base", pairs="pairs", out="placed")
     return Path("placed")
 
 
-def test_a_rephraser_from_a_folder_is_copied_with_its_lineage(workdir, monkeypatch):
+def test_a_rephraser_from_a_folder_is_copied_with_its_lineage(workdir):
     tiny.decoder(workdir / "hub/x")
-    placed = put(monkeypatch, {"source": "folder", "path": "x"})
+    placed = put({"source": "folder", "path": "x"})
     assert models.hashes(placed) == models.hashes("hub/x")
     assert lineage.read(placed) == lineage.read("hub/x")
 
 
-def test_a_served_rephraser_is_a_name(workdir, monkeypatch):
-    placed = put(monkeypatch, {"source": "server", "name": "llama-3.1-8b"})
+def test_a_served_rephraser_is_a_name(workdir):
+    placed = put({"source": "server", "name": "llama-3.1-8b"})
     assert json.loads((placed / models.SERVED).read_text()) == {"model": "llama-3.1-8b"}
     assert lineage.read(placed) == {Read("server:llama-3.1-8b", "public", "gradient")}
     with pytest.raises(UserError, match=r"models\.rephraser\.r"):
-        put(monkeypatch, {"source": "server"})
+        put({"source": "server"})
 
 
-def test_a_hub_rephraser_is_pinned_like_any_model(workdir, monkeypatch):
+def test_a_hub_rephraser_is_pinned_like_any_model(workdir):
     with pytest.raises(UserError, match="full commit hash"):
-        put(monkeypatch, {"source": "hub", "name": "some/instruct", "revision": "main"})
+        put({"source": "hub", "name": "some/instruct", "revision": "main"})
     assert not Path("placed").exists()
 
 
 @pytest.mark.slow
-def test_a_rephraser_trained_here_starts_with_a_base_models_tokenizer(workdir, monkeypatch):
+def test_a_rephraser_trained_here_starts_with_a_base_models_tokenizer(workdir):
     tiny.decoder(workdir / "base/c")
     (workdir / "pairs/p").mkdir(parents=True)
     pair = {"prompt": "plain", "text": "tos seca", "answer": "seca tos"}
     (workdir / "pairs/p/pairs.jsonl").write_text(json.dumps(pair))
     spec = SETTINGS.model_dump() | {"steps": 2, "batch": 1}
-    placed = put(monkeypatch, spec)
+    placed = put(spec)
     assert models.load_tokenizer(placed).chat_template
     assert models.load_decoder(placed).config.model_type == "llama"
     assert Read("pairs:p", "real", "gradient") in lineage.read(placed)
-    with pytest.raises(UserError, match=r"other/pairs\.jsonl: no pairs here"):
-        put(monkeypatch, spec | {"pairs": ["other"]})
+    with pytest.raises(UserError, match=r"other/pairs\.jsonl: not there"):
+        put(spec | {"pairs": ["other"]})
     with pytest.raises(UserError, match=r"base/nobody: no model here"):
-        put(monkeypatch, spec | {"corpus": "nobody"})
+        put(spec | {"corpus": "nobody"})

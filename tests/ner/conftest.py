@@ -1,13 +1,16 @@
-"""Tiny encoders of real classes with random weights: ModernBERT with a byte-level BPE, BERT with a WordPiece."""
+"""Tiny encoders with random weights (ModernBERT with a byte-level BPE, BERT with a WordPiece), and notes to tag."""
 
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
-from stages.shared import lineage
-from stages.shared.lineage import Read
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.runtime import lineage
+from stages.runtime.lineage import Read
 from tests import tiny
 
 CONFIGS = {
@@ -28,8 +31,7 @@ def wordpiece():
     made.normalizer = normalizers.BertNormalizer(lowercase=False)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.train_from_iterator(
-        tiny.texts(60),
-        trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False),
+        tiny.texts(60), trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
     )
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
@@ -74,3 +76,45 @@ def encoder(request, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def modernbert(tmp_path_factory) -> Path:
     return make_encoder(tmp_path_factory.mktemp("modernbert"), "modernbert")
+
+
+# Settings of a training of a few seconds.
+SECTION = {
+    "unit": "note",
+    "piece_words": 16,
+    "length": 48,
+    "overlap": 16,
+    "steps": 45,
+    "epochs": None,
+    "hidden": 0.0,
+    "batch": 8,
+    "optimizer": "adamw",
+    "learning_rate": 1e-2,
+    "schedule": "linear",
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "precision": "fp32",
+    "probes": 3,
+}
+
+
+def tagged(texts, start=0):
+    """The notes of tests.tiny with their names and ages tagged."""
+    made = []
+    for number, text in enumerate(texts, start):
+        spans = [Span(*found.span(), "NAME") for name in tiny.NAMES for found in re.finditer(name, text)]
+        spans += [Span(*found.span(1), "AGE") for found in re.finditer(r"Edad: (\d+)", text)]
+        made.append(Note(f"n{number}", f"g{number}", text, tuple(sorted(spans))))
+    return made
+
+
+def table(folder, role, notes):
+    """A note table with the lineage of a role of the demo."""
+    note_table.write(folder, notes)
+    lineage.write(folder, [Read(f"demo/0/{role}", "real", "content")])
+    return folder
+
+
+NOTES = tagged(tiny.texts(60))
+SELECT = NOTES[::3]
+LEARNED = [note for note in NOTES if note not in SELECT]

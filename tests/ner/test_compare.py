@@ -1,5 +1,4 @@
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,15 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from stages.ner import compare, operation
-from stages.shared import notes
-from stages.shared.errors import UserError
-from stages.shared.notes import Note, Span
-from stages.shared.outputs import read_json, write_json
+from stages.ner import recall_first
+from stages.ner.compare import compare
+from stages.ner.comparison import COLUMNS
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import read_json, write_json
 from tests.graph import ROOT
+from tests.runs import run, write_params
 
 ARMS = ["real", "annotator", "synthetic", "mixed"]
 # How many of the four spans of each test note an arm finds: its strict recall is that quarter, its precision 1.
@@ -50,7 +52,7 @@ def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
 
 
 def point(bias: float | None, mark: int) -> dict:
-    return {"bias": bias, **dict.fromkeys(operation.CURVE, mark / 100)}
+    return {"bias": bias, **dict.fromkeys(recall_first.CURVE, mark / 100)}
 
 
 def fill(arm: str, fold: int, seed: int) -> None:
@@ -58,9 +60,9 @@ def fill(arm: str, fold: int, seed: int) -> None:
     path = f"{arm}/demo/{fold}/{seed}"
     gold = [Note(f"n{fold}-{number}", f"g{fold}-{number}", TEXT, SPANS) for number in range(3)]
     kept = FOUND[arm] - (seed == 2 and arm == "synthetic")
-    notes.write(f"predictions/{path}", [replace(note, spans=SPANS[:kept]) for note in gold])
-    notes.write(f"split/demo/{fold}/test", gold)
-    notes.write(f"split/demo/{fold}/train", [Note("t", "t", TEXT, SPANS[:1])])
+    note_table.write(f"predictions/{path}", [replace(note, spans=SPANS[:kept]) for note in gold])
+    note_table.write(f"split/demo/{fold}/test", gold)
+    note_table.write(f"split/demo/{fold}/train", [Note("t", "t", TEXT, SPANS[:1])])
     mark = 100 * ARMS.index(arm) + 10 * fold + seed
     names = ("strict_f1", "token_f1", "strict_precision", "strict_recall", "blind_recall", "clean_notes")
     rest = ("leaks_per_note", "seen_recall", "unseen_recall")
@@ -78,34 +80,29 @@ def fill(arm: str, fold: int, seed: int) -> None:
 
 
 @pytest.fixture
-def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(workdir: Path) -> Path:
     for arm in ARMS:
         for fold in (0, 1):
             for seed in (1, 2):
                 fill(arm, fold, seed)
-    Path("params.yaml").write_text(yaml.safe_dump(settings()))
-    folders = "--corpus demo --train train --evaluate evaluate --predictions predictions --split split --out out/demo"
-    monkeypatch.setattr(sys, "argv", ["compare", *folders.split()])
+    write_params(settings())
     return workdir
 
 
+def run_stage() -> None:
+    inputs = {name: name for name in ("train", "evaluate", "predictions", "split")}
+    run(compare, corpus="demo", **inputs, out="out/demo")
+
+
 def test_files(project, capsys):
-    compare.main()
-    names = {
-        "arms.csv",
-        "labels.csv",
-        "confusion.csv",
-        "operation.csv",
-        "curves.csv",
-        "summary.json",
-        "table.md",
-    }
+    run_stage()
+    names = {"arms.csv", "labels.csv", "confusion.csv", "operation.csv", "curves.csv", "summary.json", "table.md"}
     assert {path.name for path in Path("out/demo").iterdir()} == names
     assert Path("out/demo/table.md").read_text() in capsys.readouterr().out
 
 
 def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
-    compare.main()
+    run_stage()
     arms = pl.read_csv("out/demo/arms.csv")
     assert arms["arm"].to_list() == ARMS
     recalls = dict(zip(arms["arm"], arms["strict_recall"], strict=True))
@@ -115,12 +112,8 @@ def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
     assert synthetic["strict_f1"] == pytest.approx((2 / 3 + 2 / 5) / 2, abs=1e-6)
     assert synthetic["difference"] == pytest.approx((2 / 3 + 2 / 5) / 2 - 1, abs=1e-6)
     # Every note is the same, so draws differ by the seeds they take only: once one, once the other, or both.
-    assert (synthetic["strict_f1_low"], synthetic["strict_f1_high"]) == pytest.approx(
-        (2 / 5, 2 / 3), abs=1e-6
-    )
-    assert (synthetic["difference_low"], synthetic["difference_high"]) == pytest.approx(
-        (-3 / 5, -1 / 3), abs=1e-6
-    )
+    assert (synthetic["strict_f1_low"], synthetic["strict_f1_high"]) == pytest.approx((2 / 5, 2 / 3), abs=1e-6)
+    assert (synthetic["difference_low"], synthetic["difference_high"]) == pytest.approx((-3 / 5, -1 / 3), abs=1e-6)
     assert (synthetic["seen_recall"], synthetic["unseen_recall"]) == (1, pytest.approx(1 / 6, abs=1e-6))
     # 2 or 3 of 4 spans stay visible.
     assert [synthetic[f"leaks_per_note{side}"] for side in ("_low", "", "_high")] == [2, 2.5, 3]
@@ -129,14 +122,12 @@ def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
 
 
 def test_labels_and_curves(project):
-    compare.main()
+    run_stage()
     labels = pl.read_csv("out/demo/labels.csv")
     assert labels.columns == ["corpus", "label", "arm", "strict_f1", "gold"]
     by_arm = labels.filter(label="DATE").select("arm", "strict_f1", "gold").rows()
     assert by_arm == [("real", 1, 6), ("annotator", 0, 6), ("synthetic", 0, 6), ("mixed", 1, 6)]
-    assert labels.filter(label="NAME", arm="synthetic")["strict_f1"].to_list() == [
-        pytest.approx(5 / 6, abs=1e-6)
-    ]
+    assert labels.filter(label="NAME", arm="synthetic")["strict_f1"].to_list() == [pytest.approx(5 / 6, abs=1e-6)]
     curves = pl.read_csv("out/demo/curves.csv")
     assert curves.columns == ["corpus", "arm", "fold", "seed", "step", "train_loss", "select_f1"]
     assert len(curves) == 4 * 2 * 2 * 2
@@ -145,7 +136,7 @@ def test_labels_and_curves(project):
 
 
 def test_words_are_counted_by_gold_and_predicted_label(project):
-    compare.main()
+    run_stage()
     table = pl.read_csv("out/demo/confusion.csv")
     real = table.filter(arm="real", gold="DATE").select("predicted", "words").rows()
     lost = table.filter(arm="synthetic", gold="DATE").select("predicted", "words").rows()
@@ -155,17 +146,18 @@ def test_words_are_counted_by_gold_and_predicted_label(project):
 
 
 def test_recall_first_operation_is_averaged_over_folds_and_seeds(project):
-    compare.main()
+    run_stage()
     rows = pl.read_csv("out/demo/operation.csv")
     assert len(rows) == 4 * 4 * 3
     # Marks 1, 2, 11 and 12 for real; 2 more where the biases were chosen.
-    said = Path("out/demo/table.md").read_text().splitlines()
-    assert "| real | default | 0.065 | 0.065 | 0.065 | 0.935 | 0.065 |" in said
-    assert "| real | recall-first | 0.085 | 0.085 | 0.085 | 0.915 | 0.085 |" in said
+    lines = Path("out/demo/table.md").read_text().splitlines()
+    assert "| real | default | 0.065 | 0.065 | 0.065 | 0.935 | 0.065 |" in lines
+    assert "| real | recall-first | 0.085 | 0.085 | 0.085 | 0.915 | 0.085 |" in lines
+    assert "If the default already hides enough of them, the bias is 0" in lines[-1]
 
 
 def test_summary(project):
-    compare.main()
+    run_stage()
     assert read_json("out/demo/summary.json") == {
         "demo": {
             "real_strict_f1": 1,
@@ -182,24 +174,24 @@ def test_summary(project):
 
 
 def test_table(project):
-    compare.main()
+    run_stage()
     head, rule, *rows = Path("out/demo/table.md").read_text().splitlines()
     assert [cell.strip() for cell in head.strip("|").split("|")] == [
         "corpus",
         "trained on",
-        "strict F1 (95 %)",
-        "P",
-        "R",
+        "strict F1 (95 % CI)",
+        "precision",
+        "recall",
         "token F1",
         "PII words hidden",
         "clean notes",
         "leaks per note",
-        "R seen",
-        "R unseen",
-        "F1 minus real (95 %)",
+        "recall, seen PII",
+        "recall, unseen PII",
+        "F1 minus real (95 % CI)",
         "p",
-        "notes",
-        "words",
+        "training notes",
+        "training words",
         "steps",
     ]
     assert rule.count("|") == head.count("|")
@@ -216,18 +208,18 @@ def test_table(project):
 
 
 @pytest.mark.parametrize(
-    ("blind", "said"), [(True, "no choice has looked at"), (False, "seen while settings were chosen")]
+    ("blind", "said"), [(True, "on which no setting was chosen"), (False, "known while settings were chosen")]
 )
 def test_the_table_says_whether_settings_were_chosen_blind(project, blind, said):
-    Path("params.yaml").write_text(yaml.safe_dump(settings(blind=blind)))
-    compare.main()
+    write_params(settings(blind=blind))
+    run_stage()
     assert said in Path("out/demo/table.md").read_text()
 
 
 def test_equal_input_gives_equal_bytes(project):
-    compare.main()
+    run_stage()
     before = {path.name: path.read_bytes() for path in Path("out/demo").iterdir()}
-    compare.main()
+    run_stage()
     assert {path.name: path.read_bytes() for path in Path("out/demo").iterdir()} == before
 
 
@@ -242,7 +234,7 @@ def test_equal_input_gives_equal_bytes(project):
 def test_a_missing_cell_is_named(project, path):
     Path(path).unlink()
     with pytest.raises(UserError) as caught:
-        compare.main()
+        run_stage()
     first, remedy = str(caught.value).splitlines()
     assert first == f"demo synthetic fold 1 seed 2: no {path}"
     assert "dvc repro" in remedy
@@ -251,49 +243,49 @@ def test_a_missing_cell_is_named(project, path):
 
 def test_cells_outside_the_grid_are_not_read(project):
     """DVC leaves the outputs of a removed cell behind."""
-    compare.main()
+    run_stage()
     before = Path("out/demo/arms.csv").read_bytes()
     for folder in ("train", "evaluate"):
         write_json(f"{folder}/real/demo/0/3.json", {"left": "behind"})
         write_json(f"{folder}/real/other/0/1.json", {"left": "behind"})
-    compare.main()
+    run_stage()
     assert Path("out/demo/arms.csv").read_bytes() == before
 
 
 def test_a_reference_that_is_no_arm_is_refused(project):
-    Path("params.yaml").write_text(yaml.safe_dump(settings(reference="gold")))
+    write_params(settings(reference="gold"))
     with pytest.raises(UserError, match=r"ner\.compare\.reference is gold, which is not among grid\.arms"):
-        compare.main()
+        run_stage()
 
 
 def test_one_run_per_cell_however_often(project, store):
-    Path("params.yaml").write_text(yaml.safe_dump(settings(folds=[1])))
-    compare.main()
-    Path("params.yaml").write_text(yaml.safe_dump(settings(folds=[1], seeds=[2])))
-    compare.main()
+    write_params(settings(folds=[1]))
+    run_stage()
+    write_params(settings(folds=[1], seeds=[2]))
+    run_stage()
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("ner/compare")
     assert "| demo | synthetic |" in experiment.tags["mlflow.note.content"]
     runs = client.search_runs([experiment.experiment_id])
     # Newest first is the order of the page, and that of the table.
-    assert [run.info.run_name for run in runs] == [
+    assert [found.info.run_name for found in runs] == [
         f"demo {arm} fold 1 seed {seed}" for seed in (2, 1) for arm in ARMS
     ]
-    run = next(run for run in runs if run.info.run_name == "demo mixed fold 1 seed 2")
-    assert {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"}.items() <= run.data.tags.items()
+    mixed = next(found for found in runs if found.info.run_name == "demo mixed fold 1 seed 2")
+    assert {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"}.items() <= mixed.data.tags.items()
     budget = {"training notes": "102", "training words": "2000", "training steps": "20"}
-    assert run.data.params == {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"} | budget
-    assert run.data.tags["mlflow.runColor"] == "#009E73"
-    assert run.data.metrics == {
-        **{f"1 test/{name}": 0.312 for name in compare.COLUMNS},
+    assert mixed.data.params == {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"} | budget
+    assert mixed.data.tags["mlflow.runColor"] == "#009E73"
+    assert mixed.data.metrics == {
+        **{f"1 test/{name}": 0.312 for name in COLUMNS},
         "2 label F1/NAME": 0.312,
         "3 training/train_loss": 1.0,
         "3 training/select_f1": 0.312,
     }
-    history = client.get_metric_history(run.info.run_id, "3 training/select_f1")
+    history = client.get_metric_history(mixed.info.run_id, "3 training/select_f1")
     assert [(point.step, point.value) for point in history] == [(10, 0.1), (20, 0.312)]
-    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["table.md"]
-    assert "| demo | real |" in run.data.tags["mlflow.note.content"]
+    assert [artifact.path for artifact in client.list_artifacts(mixed.info.run_id)] == ["table.md"]
+    assert "| demo | real |" in mixed.data.tags["mlflow.note.content"]
 
 
 def test_arms_are_those_that_dvc_trains():
@@ -303,7 +295,7 @@ def test_arms_are_those_that_dvc_trains():
 
 
 def test_plots_read_columns_that_the_files_have(project):
-    compare.main()
+    run_stage()
     assert drawn("ner_compare", Path("out/demo")) == {"arms.csv", "labels.csv", "operation.csv", "curves.csv"}
 
 

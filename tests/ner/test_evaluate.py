@@ -1,17 +1,20 @@
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from stages.ner import evaluate
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note, Span
-from stages.shared.outputs import read_json
+from stages.ner import evaluate as module
+from stages.ner.evaluate import evaluate
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.outputs import read_json
+from tests.runs import run
 
+MODEL = "data/models/ner/mixed/demo/0/1"
 OUT, METRICS = "data/predictions/mixed/demo/0/1", "metrics/ner/evaluate/mixed/demo/0/1.json"
 PARAMS = """ner:
   evaluate:
@@ -40,39 +43,38 @@ class NamesOnly:
 
     @classmethod
     def load(cls, folder, precision):
-        assert (folder, precision) == ("data/models/ner/mixed/demo/0/1", "fp32")
+        assert (folder, precision) == (Path(MODEL), "fp32")
         return cls()
 
-    def sweep(self, read, biases):
-        for one in read:
-            yield tuple(self.tagged(one, bias.get("CITY", 0)) for bias in biases)
+    def sweep(self, notes, biases):
+        for note in notes:
+            yield tuple(self.tagged(note, bias.get("CITY", 0)) for bias in biases)
 
-    def tagged(self, one, bias):
-        kept = (span for span in one.spans if bias >= 2 or one.surface(span) != "Cee")
-        return replace(one, spans=tuple(replace(span, label="NAME", score=0.5) for span in kept))
+    def tagged(self, note, bias):
+        kept = (span for span in note.spans if bias >= 2 or note.surface(span) != "Cee")
+        return replace(note, spans=tuple(replace(span, label="NAME", score=0.5) for span in kept))
 
 
 @pytest.fixture
 def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for role, table in {"train": TRAIN, "test": TEST, "select": TEST[:1]}.items():
-        notes.write(role, table)
+        note_table.write(role, table)
         lineage.write(role, [Read(f"demo/0/{role}", "real", "content")])
-    model = Path("data/models/ner/mixed/demo/0/1")
-    model.mkdir(parents=True)
-    lineage.write(
-        model, [Read("demo/0/train", "real", "gradient"), Read("demo/0/select", "real", "selection")]
-    )
+    Path(MODEL).mkdir(parents=True)
+    lineage.write(MODEL, [Read("demo/0/train", "real", "gradient"), Read("demo/0/select", "real", "selection")])
     Path("params.yaml").write_text(PARAMS)
-    monkeypatch.setattr(evaluate, "Tagger", NamesOnly)
-    arguments = (
-        f"evaluate --model {model} --test test --select select --train train --out {OUT} --metrics {METRICS}"
-    )
-    monkeypatch.setattr(sys, "argv", arguments.split())
+    monkeypatch.setattr(module, "Tagger", NamesOnly)
     return workdir
 
 
+def run_stage() -> None:
+    cell = {"corpus": "demo", "arm": "mixed", "fold": 0, "seed": 1}
+    inputs = {"model": MODEL, "test": "test", "select": "select", "train": "train"}
+    run(evaluate, **cell, **inputs, out=OUT, metrics=METRICS)
+
+
 def test_metrics_are_those_of_the_predictions(project):
-    evaluate.main()
+    run_stage()
     found = read_json(METRICS)
     sections = {
         "scores",
@@ -80,6 +82,7 @@ def test_metrics_are_those_of_the_predictions(project):
         "labels",
         "counts",
         "new_groups",
+        "seqeval",
         "calibration",
         "recall_first",
     }
@@ -120,18 +123,24 @@ def test_metrics_are_those_of_the_predictions(project):
     assert found["new_groups"]["scores"]["clean_notes"] == 1
     low, high = found["strict_f1_interval"]
     assert low == 0.5 and high == round(2 / 3, 6)
+    assert found["seqeval"] == {
+        "labels": {
+            "CITY": {"precision": 0, "recall": 0, "f1": 0, "support": 2},
+            "NAME": {"precision": 0.666667, "recall": 1, "f1": 0.8, "support": 2},
+        },
+        "micro": {"precision": 0.666667, "recall": 0.5, "f1": 0.571429, "support": 4},
+        "macro": {"precision": 0.333333, "recall": 0.5, "f1": 0.4, "support": 4},
+    }
 
 
 def test_recall_first_biases_are_chosen_on_select_notes_and_scored_on_test(project):
-    evaluate.main()
+    run_stage()
     found = read_json(METRICS)
     # Select has Ana and Cee: the name is hidden without a bias, the city from 2 on.
     assert found["recall_first"]["biases"] == {"CITY": 2, "NAME": 0.0}
     assert found["recall_first"]["scores"]["blind_recall"] == 1
     assert found["recall_first"]["scores"]["leaks_per_note"] == 0
-    curve = [
-        (row["bias"], row["blind_recall"], row["strict_recall"]) for row in found["recall_first"]["curve"]
-    ]
+    curve = [(row["bias"], row["blind_recall"], row["strict_recall"]) for row in found["recall_first"]["curve"]]
     assert curve == [(0.0, 0.75, 0.5), (1, 0.75, 0.5), (2, 1, 0.5)]
     # The predictions and scores are those without a bias; two of three spans of score 0.5 are right.
     assert found["scores"]["blind_recall"] == 0.75
@@ -142,8 +151,8 @@ def test_recall_first_biases_are_chosen_on_select_notes_and_scored_on_test(proje
 
 
 def test_predictions_are_the_test_notes_with_scored_spans(project):
-    evaluate.main()
-    first, second = notes.read(OUT)
+    run_stage()
+    first, second = note_table.read(OUT)
     assert (first.text, first.group_id) == (TEST[0].text, "a")
     assert [(first.surface(span), span.label, span.score) for span in first.spans] == [("Ana", "NAME", 0.5)]
     assert [second.surface(span) for span in second.spans] == ["Pau", "VIGO"]
@@ -155,49 +164,63 @@ def test_predictions_are_the_test_notes_with_scored_spans(project):
 
 
 def test_the_run_has_the_names_every_arm_has(project, store):
-    evaluate.main()
+    run_stage()
     client = MlflowClient(store)
-    (run,) = client.search_runs([client.get_experiment_by_name("ner/evaluate").experiment_id])
-    assert run.info.run_name == "demo mixed fold 0 seed 1"
+    (logged,) = client.search_runs([client.get_experiment_by_name("ner/evaluate").experiment_id])
+    assert logged.info.run_name == "demo mixed fold 0 seed 1"
     axes = {"arm": "mixed", "corpus": "demo", "fold": "0", "seed": "1"}
-    assert axes.items() <= run.data.tags.items()
+    assert axes.items() <= logged.data.tags.items()
     names = {"strict_f1", "strict_precision", "strict_recall", "token_f1", "blind_recall", "clean_notes"}
-    assert names | {"leaks_per_note", "label/NAME/f1", "label/CITY/f1"} <= set(run.data.metrics)
-    assert run.data.metrics["strict_f1"] == pytest.approx(4 / 7, abs=1e-6)
-    assert run.data.metrics["label/NAME/f1"] == 0.8
+    assert names | {"leaks_per_note", "label/NAME/f1", "label/CITY/f1"} <= set(logged.data.metrics)
+    assert logged.data.metrics["strict_f1"] == pytest.approx(4 / 7, abs=1e-6)
+    assert logged.data.metrics["label/NAME/f1"] == 0.8
 
 
 def test_all_test_groups_in_training_leaves_nothing_to_score(project):
-    notes.write("test", TEST[:1])
-    evaluate.main()
+    note_table.write("test", TEST[:1])
+    run_stage()
     new = read_json(METRICS)["new_groups"]
     assert new["notes"] == 0
     assert set(new["scores"].values()) == {None}
 
 
 def test_a_missing_table_is_named_before_a_model_is_loaded(project, monkeypatch):
-    monkeypatch.setattr(evaluate, "Tagger", None)
+    monkeypatch.setattr(module, "Tagger", None)
     Path("test/notes.parquet").unlink()
     with pytest.raises(UserError, match=r"test/notes\.parquet"):
-        evaluate.main()
+        run_stage()
 
 
 def test_a_misspelt_key_is_named(project):
     Path("params.yaml").write_text(PARAMS.replace("samples", "sampels"))
     with pytest.raises(UserError, match=r"ner\.evaluate\.bootstrap\.sampels .* did you mean samples"):
-        evaluate.main()
+        run_stage()
 
 
 def test_a_tagger_that_fails_leaves_nothing_behind(project, monkeypatch):
     class Failing(NamesOnly):
-        def sweep(self, read, biases):
-            yield from list(super().sweep(read, biases))[:1]
-            # The test part is tagged with one more, the one that was chosen.
+        def sweep(self, notes, biases):
+            yield from list(super().sweep(notes, biases))[:1]
+            # The test notes are tagged with one more, the biases that were chosen.
             if len(biases) == 4:
                 raise RuntimeError
 
-    monkeypatch.setattr(evaluate, "Tagger", Failing)
+    monkeypatch.setattr(module, "Tagger", Failing)
     with pytest.raises(RuntimeError):
-        evaluate.main()
+        run_stage()
     assert not Path(OUT).exists() and not Path(METRICS).exists()
     assert list(Path(OUT).parent.iterdir()) == []
+
+
+def test_the_error_is_the_distance_between_scores_and_shares_of_right_spans():
+    def pairs(score, right, wrong):
+        spans = tuple(Span(2 * i, 2 * i + 1, "A", score) for i in range(right + wrong))
+        gold = Note("n", "g", "a " * 20, tuple(replace(span, score=None) for span in spans[:right]))
+        return [(gold, replace(gold, spans=spans))]
+
+    assert module.calibration(pairs(0.75, 3, 1))["error"] == 0
+    found = module.calibration(pairs(1.0, 1, 1) + pairs(0.75, 3, 1))
+    # A third of the spans are half as often right as they say.
+    assert found["error"] == pytest.approx(0.5 / 3, abs=1e-6)
+    assert [row["from"] for row in found["bins"]] == [0.7, 0.9]
+    assert module.calibration([(TEST[0], replace(TEST[0], spans=()))]) == {"error": None, "bins": []}

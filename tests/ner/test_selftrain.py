@@ -1,25 +1,22 @@
-import json
-import sys
 from dataclasses import replace
 
 import pytest
-import yaml
 
-from stages.ner import selftrain
-from stages.ner.model import Tagger
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note, Span
+from stages.ner import fitting
+from stages.ner.selftrain import selftrain
+from stages.ner.tagger import Tagger
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.outputs import read_json
 from tests import tiny
-from tests.ner.test_train import SECTION, tagged
+from tests.ner.conftest import SECTION, tagged
+from tests.runs import run, write_params
 
 OUT = "data/models/ner/selftrained/c/0/3"
-INVENTED = [
-    Note("i0", "i0", "Vera kom hit"),
-    Note("i1", "i1", "Nils kom"),
-    Note("i2", "i2", "ingen\nOlga kom"),
-]
+INVENTED = [Note("i0", "i0", "Vera kom hit"), Note("i1", "i1", "Nils kom"), Note("i2", "i2", "ingen\nOlga kom")]
 
 
 class Teacher:
@@ -35,65 +32,63 @@ class Teacher:
 
 @pytest.fixture
 def stage(workdir, monkeypatch, modernbert):
-    """Run the stage with a threshold; returns its metrics and the notes that were learnt from."""
+    """Run the stage with a threshold; returns its metrics and the notes that were trained on."""
     for name, learned, reads in [
         ("gold", tagged(tiny.texts(12)), [Read("c/0/train", "real", "content")]),
         ("select", tagged(tiny.texts(4)), [Read("c/0/select", "real", "content")]),
         ("invented", INVENTED, [Read("c/0/train@0.5", "real", "generator")]),
     ]:
-        notes.write(name, learned)
+        note_table.write(name, learned)
         lineage.write(name, reads)
     (workdir / "teacher").mkdir()
-    lineage.write(
-        "teacher", [Read("c/0/train@0.2", "real", "gradient"), Read("story", "public", "vocabulary")]
-    )
+    lineage.write("teacher", [Read("c/0/train@0.2", "real", "gradient"), Read("story", "public", "vocabulary")])
     monkeypatch.setattr(Tagger, "load", classmethod(lambda cls, folder: Teacher()))
     learned = []
-    train = selftrain.train
+    fit = fitting.fit
 
     def spy(base, table, *rest):
-        learned.extend(notes.read(table))
-        return train(base, table, *rest)
+        learned.extend(note_table.read(table))
+        return fit(base, table, *rest)
 
-    monkeypatch.setattr(selftrain, "train", spy)
+    monkeypatch.setattr(fitting, "fit", spy)
 
-    def run(confidence, teacher="real"):
+    def run_stage(confidence, teacher="real"):
         section = {"teacher": teacher, "confidence": confidence, "drop": "line"}
-        with open("params.yaml", "w") as file:
-            yaml.safe_dump(
-                {"ner": {"selftrain": section, "train": SECTION | {"steps": 2, "probes": 1}}}, file
-            )
-        arguments = {"base": modernbert, "teacher": "teacher", "notes": "gold", "invented": "invented",
-                     "select": "select", "seed": 3, "out": OUT, "metrics": "metrics.json"}  # fmt: skip
-        monkeypatch.setattr(
-            sys,
-            "argv",
-            ["selftrain", *(str(p) for name, value in arguments.items() for p in (f"--{name}", value))],
-        )
-        selftrain.main()
-        return json.loads((workdir / "metrics.json").read_text()), learned
+        write_params({"ner": {"selftrain": section, "train": SECTION | {"steps": 2, "probes": 1}}})
+        inputs = {
+            "base": modernbert,
+            "teacher": "teacher",
+            "notes": "gold",
+            "invented": "invented",
+            "select": "select",
+        }
+        run(selftrain, corpus="c", fold=0, seed=3, **inputs, out=OUT, metrics="metrics.json")
+        return read_json("metrics.json"), learned
 
-    return run
+    return run_stage
 
 
-def test_it_learns_from_its_notes_and_from_what_the_teacher_is_sure_of(stage):
+@pytest.mark.slow
+def test_it_trains_on_its_notes_and_on_what_the_teacher_is_sure_of(stage):
     metrics, learned = stage(0.5)
-    assert learned[:12] == list(notes.read("gold"))
+    assert learned[:12] == list(note_table.read("gold"))
     assert [(note.text, [note.surface(span) for span in note.spans]) for note in learned[12:]] == [
         ("Vera kom hit", ["Vera"]),
         ("Nils kom", ["Nils"]),
-        # The line with the unsure name has gone.
+        # The line with the unsure name is dropped.
         ("ingen\n", []),
     ]
     assert (metrics["notes"], metrics["steps"]) == (15, 2)
 
 
-def test_without_a_threshold_all_tags_are_learnt(stage):
+@pytest.mark.slow
+def test_without_a_threshold_all_tags_are_trained_on(stage):
     _, learned = stage(None)
     assert [len(note.spans) for note in learned[12:]] == [1, 1, 1]
 
 
-def test_it_has_read_what_the_teacher_and_the_generator_have(stage):
+@pytest.mark.slow
+def test_its_lineage_includes_the_teacher_and_the_generator(stage):
     stage(None)
     reads = lineage.read(OUT)
     assert reads >= {

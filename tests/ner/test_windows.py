@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.ner import windows
-from stages.shared import tags
-from stages.shared.notes import Note
+from stages.notes import tags
+from stages.notes.note_table import Note
 from tests import tiny
 from tests.ner.conftest import make_tokenizer
 
@@ -30,9 +30,9 @@ def test_windows_are_those_of_the_tokenizers_own_overflow(kind, data):
     text = LONG[: data.draw(st.integers(1, 400))]
     length = data.draw(st.integers(16, 48))
     overlap = data.draw(sizes(length))
-    expected = tokenizer(
-        text, truncation=True, max_length=length, stride=overlap, return_overflowing_tokens=True
-    )["input_ids"]
+    expected = tokenizer(text, truncation=True, max_length=length, stride=overlap, return_overflowing_tokens=True)[
+        "input_ids"
+    ]
     found = windows.cut([note(text)], tokenizer, length, overlap).windows
     assert [window.input_ids for window in found] == expected
 
@@ -55,13 +55,13 @@ def test_each_word_is_once_in_the_window_with_most_context(kind, data):
     length = data.draw(st.integers(16, 48))
     overlap = data.draw(sizes(length))
     found = windows.cut([note("Ana"), note(text)], tokenizer, length, overlap)
-    assert found.edges == [[(0, 3)], tags.words(text)]
+    assert found.edges == [[(0, 3)], tags.word_offsets(text)]
     assert found.windows[0].note == 0
     found = [window for window in found.windows if window.note == 1]
-    assert sorted(word for window in found for word in window.words) == list(range(len(tags.words(text))))
+    assert sorted(word for window in found for word in window.words) == list(range(len(tags.word_offsets(text))))
 
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    first = windows.first_subwords(text, tags.words(text), encoded["offset_mapping"])
+    first = windows.first_subwords(tags.word_offsets(text), encoded["offset_mapping"])
     starts = windows.window_starts(len(encoded["input_ids"]), length - 2, overlap)
     assert len(starts) == len(found)
     spans = [(start, start + len(window.input_ids) - 2) for start, window in zip(starts, found, strict=True)]
@@ -78,8 +78,8 @@ def test_each_word_is_once_in_the_window_with_most_context(kind, data):
 def subwords(kind, text):
     """Per word its text and that of its first subword."""
     encoded = make_tokenizer(kind)(text, add_special_tokens=False, return_offsets_mapping=True)
-    edges = tags.words(text)
-    first = windows.first_subwords(text, edges, encoded["offset_mapping"])
+    edges = tags.word_offsets(text)
+    first = windows.first_subwords(edges, encoded["offset_mapping"])
     return [
         (text[start:end], text[slice(*encoded["offset_mapping"][number])])
         for (start, end), number in zip(edges, first, strict=True)
@@ -111,15 +111,15 @@ def test_an_emoji_of_many_subwords_begins_at_its_first_byte():
 def test_a_subword_that_covers_several_words_stands_for_each():
     edges = [(0, 2), (2, 3), (3, 4), (5, 8)]
     offsets = [(0, 1), (1, 2), (2, 4), (4, 7), (7, 8)]
-    assert windows.first_subwords("ab.- cde", edges, offsets).tolist() == [0, 2, 2, 3]
+    assert windows.first_subwords(edges, offsets).tolist() == [0, 2, 2, 3]
 
 
 def test_a_word_that_the_tokenizer_drops_gets_the_next_subword_or_the_last():
     text = "\ufeffAna\u200b"
-    edges = tags.words(text)
+    edges = tags.word_offsets(text)
     assert [text[start:end] for start, end in edges] == ["\ufeff", "Ana", "\u200b"]
     offsets = [(1, 3), (3, 4)]
-    assert windows.first_subwords(text, edges, offsets).tolist() == [0, 0, 1]
+    assert windows.first_subwords(edges, offsets).tolist() == [0, 0, 1]
 
 
 @KINDS

@@ -1,23 +1,24 @@
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 
-from stages.pretraining import compare
-from stages.pretraining.corpus import LOSSES, LOSSES_SCHEMA
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.grid import Grid
-from stages.shared.lineage import Read
-from stages.shared.notes import Note, Span
-from stages.shared.outputs import read_json
-from stages.shared.scoring import Bootstrap, Estimate
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.pretraining import claims, comparison
+from stages.pretraining.compare import compare
+from stages.pretraining.corpus import LOSSES
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.grid import Grid
+from stages.runtime.lineage import Read
+from stages.runtime.outputs import read_json
+from stages.scoring.intervals import Bootstrap, Estimate
 from tests.ner.test_compare import drawn
+from tests.runs import run, write_params
 
 ROLES = {"real": "real", "rephrased": "rephrased", "unseen": "unseen", "additive": "both", "matched": "twice",
          "shuffled": "shuffled"}  # fmt: skip
@@ -65,15 +66,14 @@ class Project:
                 "folds": [0], "seeds": self.seeds, "sources": ["real"], "rephrasers": ["llama"],
                 "prompts": ["plain"], "mixtures": self.mixtures, "tasks": self.tasks,
             },
-            "corpora": {
+            "catalog": {
                 "c": {
-                    "rewriting": {"clinical_notes": self.clinical, "unseen": ["x"], "elsewhere": [],
-                                  "servers_permitted": False},
+                    "rewriting": {"clinical_notes": self.clinical, "unseen": ["x"], "elsewhere": []},
                 }
             },
             "pretraining": {"compare": {"roles": ROLES, "bootstrap": BOOTSTRAP.model_dump()}},
         }  # fmt: skip
-        Path("params.yaml").write_text(yaml.safe_dump(settings))
+        write_params(settings)
 
     def _cell(self, mixture: str, cell: str, seed: int) -> None:
         # 60 texts of 30 groups; their sizes, and what they cost every model more or less, differ.
@@ -90,7 +90,7 @@ class Project:
         }
         folder = Path(f"data/losses/{mixture}/{cell}")
         folder.mkdir(parents=True)
-        pl.DataFrame(rows, schema=LOSSES_SCHEMA).write_parquet(folder / LOSSES)
+        pl.DataFrame(rows).write_parquet(folder / LOSSES)
         for task in self.tasks:
             gold, predicted = [], []
             for i in range(40):
@@ -98,17 +98,15 @@ class Project:
                 for made, label in ((gold, "a"), (predicted, "a" if right else "b")):
                     made.append(Note(f"t{i}", f"t{i}", "ja", (Span(0, 2, label),)))
             out = Path(f"data/probe/{task}/{mixture}/{cell}")
-            notes.write(out / "gold", gold)
-            notes.write(out / "predicted", predicted)
+            note_table.write(out / "gold", gold)
+            note_table.write(out / "predicted", predicted)
         for kind in ("decoder", "encoder"):
             curve = [{"step": 10, "loss": 3.0}, {"step": 20, "loss": 2.0}]
             trained = {"tokens_trained": 2800, "passes": 2.0, "curve": curve}
             write(f"pretrain/{kind}/{mixture}/{cell}.json", trained)
 
-    def run(self, monkeypatch) -> dict:
-        arguments = "--corpus c --data data --mix mix --pretrain pretrain --out c"
-        monkeypatch.setattr(sys, "argv", ["compare", *arguments.split()])
-        compare.main()
+    def run(self) -> dict:
+        run(compare, corpus="c", data="data", mix="mix", pretrain="pretrain", out="c")
         return read_json("c/summary.json")
 
 
@@ -126,16 +124,16 @@ CLAIMS = [
 ]
 
 
-def test_every_claim_held(project, monkeypatch, capsys):
+def test_every_claim_held(project, capsys):
     project.make()
-    summary = project.run(monkeypatch)
+    summary = project.run()
     assert summary["claims"] == dict.fromkeys(CLAIMS, "held")
     assert "The rewriting models were trained elsewhere" in capsys.readouterr().out
 
 
-def test_numbers_against_a_plain_calculation(project, monkeypatch):
+def test_numbers_against_a_plain_calculation(project):
     project.make()
-    project.run(monkeypatch)
+    project.run()
     rows = {row["mixture"]: row for row in pl.read_csv("c/perplexity.csv").iter_rows(named=True)}
     assert list(rows) == list(NATS)
 
@@ -169,8 +167,8 @@ def test_numbers_against_a_plain_calculation(project, monkeypatch):
         bits(pl.concat([of for of, times in zip(groups, counts, strict=True) for _ in range(times)]))
         for counts in rng.multinomial(30, np.full(30, 1 / 30), 400)
     ]
-    found = compare.estimate(
-        compare.read_losses(Path("data/losses"), "real", "c", grid(seeds=[1]))["test"], BOOTSTRAP
+    found = comparison.estimate(
+        comparison.read_losses(Path("data/losses"), "real", "c", grid(seeds=[1]))["test"], BOOTSTRAP
     )
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-9)
     scores = {row["mixture"]: row for row in pl.read_csv("c/downstream.csv").iter_rows(named=True)}
@@ -186,82 +184,82 @@ def grid(**changes) -> Grid:
     )  # fmt: skip
 
 
-def test_a_claim_that_the_numbers_contradict(project, monkeypatch):
+def test_a_claim_that_the_numbers_contradict(project):
     project.nats["both"] = 1.0
     project.right["both"] = 20
     project.make()
-    claims = project.run(monkeypatch)["claims"]
+    claims = project.run()["claims"]
     assert {name for name, verdict in claims.items() if verdict == "held"} == {"rewriting against unseen"}
     assert {verdict for name, verdict in claims.items() if name != "rewriting against unseen"} == {"not held"}
 
 
-def test_where_order_does_not_matter_nothing_is_measured(project, monkeypatch):
+def test_where_order_does_not_matter_nothing_is_measured(project):
     # Shuffled words do as well as the notes: such a model is too small, or the texts too few.
     project.nats["shuffled"], project.right["shuffled"] = 1.0, 20
     project.make()
-    assert project.run(monkeypatch)["claims"] == dict.fromkeys(CLAIMS, "not measurable at this size")
+    assert project.run()["claims"] == dict.fromkeys(CLAIMS, "not measurable at this size")
 
 
-def test_a_rephraser_without_fidelity_bears_no_claim(project, monkeypatch):
+def test_a_rephraser_without_fidelity_bears_no_claim(project):
     project.faithful = False
     project.make()
-    assert project.run(monkeypatch)["claims"] == dict.fromkeys(CLAIMS, "not testable here")
+    assert project.run()["claims"] == dict.fromkeys(CLAIMS, "not testable here")
 
 
-def test_texts_that_are_no_notes_bear_no_claim(project, monkeypatch):
+def test_texts_that_are_no_notes_bear_no_claim(project):
     project.clinical = False
     project.make()
-    assert project.run(monkeypatch)["claims"] == dict.fromkeys(CLAIMS, "not testable here")
+    assert project.run()["claims"] == dict.fromkeys(CLAIMS, "not testable here")
 
 
-def test_a_rephraser_trained_here_is_a_check_of_the_apparatus(project, monkeypatch, capsys):
+def test_a_rephraser_trained_here_is_a_check_of_the_apparatus(project, capsys):
     project.rephraser = {Read("demo-es/pairs", "invented", "generator")}
     project.make()
-    project.run(monkeypatch)
+    project.run()
     assert "check the apparatus" in capsys.readouterr().out
 
 
-def test_a_missing_row_is_said(project, monkeypatch):
+def test_a_missing_row_is_said(project):
     project.mixtures.remove("twice")
     project.make()
-    claims = project.run(monkeypatch)["claims"]
+    claims = project.run()["claims"]
     missing = "not run: grid.mixtures lacks one of the two"
     assert {name for name, verdict in claims.items() if verdict == missing} == {CLAIMS[2], CLAIMS[4]}
 
 
-def test_without_a_task_there_is_half_a_table(project, monkeypatch):
+def test_without_a_task_there_is_half_a_table(project):
     project.tasks = []
     project.make()
-    assert set(project.run(monkeypatch)["claims"]) == set(CLAIMS[:3])
+    assert set(project.run()["claims"]) == set(CLAIMS[:3])
     assert "No downstream task" in Path("c/table.md").read_text()
 
 
-def test_the_reference_must_be_in_the_grid(project, monkeypatch):
+def test_the_reference_must_be_in_the_grid(project):
     project.mixtures.remove("real")
     project.make()
     with pytest.raises(UserError, match=r"pretraining\.compare\.roles\.real is real"):
-        project.run(monkeypatch)
+        project.run()
 
 
 def test_models_scored_on_other_texts_are_not_compared():
-    one = compare.Losses(("a", "b"), *[np.ones(2)] * 3)
-    other = compare.Losses(("a", "c"), *[np.ones(2)] * 3)
+    one = comparison.Losses(("a", "b"), *[np.ones(2)] * 3)
+    other = comparison.Losses(("a", "c"), *[np.ones(2)] * 3)
     with pytest.raises(ValueError, match="the same texts"):
-        compare.difference([one], [other], BOOTSTRAP)
+        comparison.difference([one], [other], BOOTSTRAP)
 
 
-def test_plots_read_columns_that_the_files_have(project, monkeypatch):
+def test_plots_read_columns_that_the_files_have(project):
     project.make()
-    project.run(monkeypatch)
+    project.run()
     assert drawn("pretraining_compare", Path("c")) == {"perplexity.csv", "downstream.csv", "curves.csv"}
 
 
-def test_one_mlflow_run_per_mixture(project, store, monkeypatch):
+def test_one_mlflow_run_per_mixture(project, store):
     from mlflow import MlflowClient
 
     project.make()
     for _ in range(2):
-        project.run(monkeypatch)
+        project.run()
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("pretraining/compare")
     runs = client.search_runs([experiment.experiment_id])
@@ -273,5 +271,5 @@ def test_one_mlflow_run_per_mixture(project, store, monkeypatch):
 
 
 def test_verdicts_need_the_whole_interval():
-    assert compare.verdict(Estimate(-0.1, -0.2, 0.01), False, True, []) == "not held"
-    assert compare.verdict(Estimate(-0.1, -0.2, -0.01), True, True, []) == "held"
+    assert claims.verdict(Estimate(-0.1, -0.2, 0.01), False, True, []) == "not held"
+    assert claims.verdict(Estimate(-0.1, -0.2, -0.01), True, True, []) == "held"

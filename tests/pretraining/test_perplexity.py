@@ -1,17 +1,18 @@
 import json
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
-import yaml
 
+from stages.lm import models
+from stages.notes import note_table
 from stages.pretraining import perplexity
-from stages.shared import lineage, models, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
 from tests import tiny
+from tests.runs import run, write_params
 
 
 @pytest.fixture
@@ -24,32 +25,21 @@ def project(workdir: Path) -> Path:
     return workdir
 
 
-def run(monkeypatch, elsewhere=("cases",)) -> tuple[pl.DataFrame, dict]:
-    rewriting = {
-        "clinical_notes": True,
-        "unseen": ["cases"],
-        "elsewhere": list(elsewhere),
-        "servers_permitted": False,
-    }
-    settings = {
-        "pretraining": {"perplexity": {"context": 256}},
-        "corpora": {"demo": {"rewriting": rewriting}},
-    }
-    Path("params.yaml").write_text(yaml.safe_dump(settings))
-    arguments = (
-        "--corpus demo --model model --test test --public public --metrics m.json --out out/m/demo/0/1"
-    )
-    monkeypatch.setattr(sys, "argv", ["perplexity", *arguments.split()])
-    perplexity.main()
-    return pl.read_parquet("out/m/demo/0/1/losses.parquet"), json.loads(Path("m.json").read_text())
+def measure(elsewhere=("cases",)) -> tuple[pl.DataFrame, dict]:
+    rewriting = {"clinical_notes": True, "unseen": ["cases"], "elsewhere": list(elsewhere)}
+    settings = {"pretraining": {"perplexity": {"context": 256}}, "catalog": {"demo": {"rewriting": rewriting}}}
+    write_params(settings)
+    cell = {"mixture": "m", "corpus": "demo", "fold": 0, "seed": 1}
+    run(perplexity.measure, **cell, model="model", test="test", public="public", out="out", metrics="m.json")
+    return pl.read_parquet("out/losses.parquet"), json.loads(Path("m.json").read_text())
 
 
-def test_losses_are_the_models_own(project, monkeypatch):
-    losses, metrics = run(monkeypatch)
+def test_losses_are_the_models_own(project):
+    losses, metrics = measure()
     assert losses["part"].to_list() == ["test"] * 6 + ["cases"] * 6
     assert "text" not in losses.columns
     model, tokenizer = models.load_decoder("model").eval(), models.load_tokenizer("model")
-    for note, row in zip(notes.read("test"), losses.iter_rows(named=True), strict=False):
+    for note, row in zip(note_table.read("test"), losses.iter_rows(named=True), strict=False):
         ids = [tokenizer.bos_token_id, *tokenizer(note.text)["input_ids"], tokenizer.eos_token_id]
         ids = torch.tensor([ids])
         with torch.inference_mode():
@@ -63,12 +53,12 @@ def test_losses_are_the_models_own(project, monkeypatch):
         assert metrics[part]["bits_per_byte"] == pytest.approx(bits, abs=1e-5)
 
 
-def test_what_is_scored_is_read_but_not_learnt(project, monkeypatch):
-    run(monkeypatch)
-    assert {read.how for read in lineage.read("out/m/demo/0/1")} == {"tags", "content"}
-    assert Read("demo/0/test", "real", "content") in lineage.read("out/m/demo/0/1")
+def test_what_is_scored_is_read_but_not_trained_on(project):
+    measure()
+    assert {read.how for read in lineage.read("out")} == {"tags", "content"}
+    assert Read("demo/0/test", "real", "content") in lineage.read("out")
 
 
-def test_text_from_elsewhere_that_is_not_there(project, monkeypatch):
+def test_text_from_elsewhere_that_is_not_there(project):
     with pytest.raises(UserError, match=r"public/other/text\.jsonl: no such public text"):
-        run(monkeypatch, elsewhere=("other",))
+        measure(elsewhere=("other",))

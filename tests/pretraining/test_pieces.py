@@ -1,19 +1,19 @@
 import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
 from stages.pretraining import pieces
-from stages.shared import lineage, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note, Span
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
 from tests import tiny
+from tests.runs import run, write_params
 
 TOKENIZER = tiny.tokenizer()
 NOTE = """Motivo: fiebre alta.
@@ -67,7 +67,7 @@ def test_nothing_but_white_space_is_lost_and_no_piece_is_too_long(text, size):
 @pytest.fixture
 def project(workdir: Path) -> Path:
     train = [Note(f"n{i}", f"g{i}", text, (Span(0, 6, "ID"),)) for i, text in enumerate(tiny.texts(10))]
-    notes.write(workdir / "train", train)
+    note_table.write(workdir / "train", train)
     lineage.write(workdir / "train", [Read("demo/0/train", "real", "content")])
     tiny.decoder(workdir / "base")
     public = workdir / "public" / "cases"
@@ -77,35 +77,25 @@ def project(workdir: Path) -> Path:
     return workdir
 
 
-def run(monkeypatch, unseen=("cases",), tokens=20, total=None) -> dict:
+def divide(unseen=("cases",), tokens=20, total=None) -> dict:
     settings = {
         "pretraining": {"pieces": {"tokens": tokens, "total": total}},
-        "corpora": {
-            "demo": {
-                "rewriting": {
-                    "clinical_notes": True,
-                    "unseen": list(unseen),
-                    "elsewhere": [],
-                    "servers_permitted": False,
-                }
-            }
-        },
+        "catalog": {"demo": {"rewriting": {"clinical_notes": True, "unseen": list(unseen), "elsewhere": []}}},
     }
-    Path("params.yaml").write_text(yaml.safe_dump(settings))
-    arguments = "--corpus demo --notes train --public public --tokenizer base --real real --unseen unseen"
-    monkeypatch.setattr(sys, "argv", ["pieces", *arguments.split(), "--metrics", "pieces.json"])
-    pieces.main()
+    write_params(settings)
+    paths = {"notes": "train", "public": "public", "tokenizer": "base", "real": "real", "unseen": "unseen"}
+    run(pieces.divide, corpus="demo", fold=0, **paths, metrics="pieces.json")
     return json.loads(Path("pieces.json").read_text())
 
 
-def test_both_baselines_get_as_many_tokens(project, monkeypatch):
-    counts = run(monkeypatch)
-    real, unseen = list(notes.read("real")), list(notes.read("unseen"))
+def test_both_baselines_get_as_many_tokens(project):
+    counts = divide()
+    real, unseen = list(note_table.read("real")), list(note_table.read("unseen"))
     tokens = [sum(length(piece.text) for piece in side) for side in (real, unseen)]
     assert [counts["real"]["tokens"], counts["unseen"]["tokens"]] == tokens
     assert tokens[0] <= tokens[1] < tokens[0] + 20
     assert len(real) == counts["real"]["pieces"] > 10
-    texts = {note.note_id: note.text for note in notes.read("train")}
+    texts = {note.note_id: note.text for note in note_table.read("train")}
     for piece in real:
         start = piece.provenance["start"]
         assert texts[piece.provenance["note"]][start : start + len(piece.text)] == piece.text
@@ -115,24 +105,24 @@ def test_both_baselines_get_as_many_tokens(project, monkeypatch):
     assert lineage.read("unseen") == {Read("cases", "public", "content")}
 
 
-def test_the_first_pieces_until_their_total_is_reached(project, monkeypatch):
-    run(monkeypatch)
-    every = list(notes.read("real"))
-    counts = run(monkeypatch, total=100)
-    kept = list(notes.read("real"))
+def test_the_first_pieces_until_their_total_is_reached(project):
+    divide()
+    every = list(note_table.read("real"))
+    counts = divide(total=100)
+    kept = list(note_table.read("real"))
     assert kept == every[: len(kept)]
     assert 100 <= counts["real"]["tokens"] < 120
     assert counts["real"]["tokens"] <= counts["unseen"]["tokens"] < counts["real"]["tokens"] + 20
 
 
-def test_whole_notes(project, monkeypatch):
-    assert run(monkeypatch, tokens=None)["real"]["pieces"] == 10
-    assert [piece.text for piece in notes.read("real")] == tiny.texts(10)
+def test_whole_notes(project):
+    assert divide(tokens=None)["real"]["pieces"] == 10
+    assert [piece.text for piece in note_table.read("real")] == tiny.texts(10)
 
 
-def test_too_little_public_text(project, monkeypatch):
+def test_too_little_public_text(project):
     rows = Path("public/cases/text.jsonl").read_text().splitlines()
     Path("public/cases/text.jsonl").write_text("\n".join(rows[:4]))
-    with pytest.raises(UserError, match=r"corpora\.demo\.rewriting\.unseen has \d+ tokens, the notes \d+"):
-        run(monkeypatch)
+    with pytest.raises(UserError, match=r"catalog\.demo\.rewriting\.unseen has \d+ tokens, the notes \d+"):
+        divide()
     assert not Path("real").exists()

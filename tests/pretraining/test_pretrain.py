@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from stages.pretraining import pretrain
-from stages.shared import lineage, lm, models, notes, packing, training
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
+from stages.lm import evaluation, models, packing, training
+from stages.notes import note_table
+from stages.notes.note_table import Note
+from stages.pretraining.pretrain import pretrain, start, validation_groups
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
 from tests import tiny
 from tests.graph import ROOT
 from tests.ner.conftest import make_encoder
+from tests.runs import run, write_params
 
 pytestmark = pytest.mark.slow
 
@@ -34,35 +36,41 @@ SETTINGS = {
 def project(workdir: Path) -> Path:
     """Two texts a group."""
     rows = [Note(f"real:{i}", f"g{i // 2}", text) for i, text in enumerate(tiny.texts(40))]
-    notes.write("mixture", rows)
+    note_table.write("mixture", rows)
     lineage.write("mixture", [Read("demo/0/train", "rewritten-real", "content")])
     tiny.decoder(workdir / "decoder")
     make_encoder(workdir / "encoder", "modernbert")
     return workdir
 
 
-def run(monkeypatch, kind="decoder", repeat=1, seed=1, **changes) -> tuple[Path, dict]:
-    settings = {"pretraining": {"pretrain": SETTINGS | changes}}
-    Path("params.yaml").write_text(yaml.safe_dump(settings))
+def arguments(kind="decoder") -> dict:
+    """The command line of a cell."""
+    cell = {"kind": kind, "mixture": "m", "corpus": "demo", "fold": 0, "seed": 1}
+    paths = {"base": kind, "texts": "mixture", "mixed": "mixed.json", "out": f"out/{kind}", "metrics": "m.json"}
+    return cell | paths
+
+
+def train(kind="decoder", repeat=1, **changes) -> tuple[Path, dict]:
+    write_params({"pretraining": {"pretrain": SETTINGS | changes}})
     Path("mixed.json").write_text(json.dumps({"repeat": repeat}))
-    out = f"out/{kind}/m/demo/0/{seed}"
-    arguments = (
-        f"--kind {kind} --base {kind} --mixture mixture --mixed mixed.json --seed {seed} --metrics m.json"
-    )
-    monkeypatch.setattr(sys, "argv", ["pretrain", *arguments.split(), "--out", out])
-    pretrain.main()
-    return Path(out), json.loads(Path("m.json").read_text())
+    run(pretrain, **arguments(kind))
+    return Path(f"out/{kind}"), json.loads(Path("m.json").read_text())
+
+
+def held_out_texts() -> list[str]:
+    notes = list(note_table.read("mixture"))
+    held_out = validation_groups([note.group_id for note in notes], SETTINGS["validation"])
+    return [note.text for note in notes if note.group_id in held_out]
 
 
 def held_out_loss(folder: Path) -> float:
-    _, held = pretrain.divided(notes.read("mixture"), SETTINGS["validation"])
     model, tokenizer = models.load_decoder(folder), models.load_tokenizer(folder)
-    return lm.summary(lm.losses(model, tokenizer, [note.text for note in held], 256))["loss"]
+    return evaluation.summary(evaluation.losses(model, tokenizer, held_out_texts(), 256))["loss"]
 
 
-def test_a_decoder_learns_the_mixture(project, monkeypatch):
+def test_a_decoder_learns_the_mixture(project):
     before = held_out_loss(project / "decoder")
-    out, metrics = run(monkeypatch)
+    out, metrics = train()
     assert held_out_loss(out) < before - 0.5
     assert [row["step"] for row in metrics["curve"]][-1] == metrics["steps"]
     assert metrics["validation_loss"] == min(row["loss"] for row in metrics["curve"])
@@ -74,67 +82,62 @@ def test_a_decoder_learns_the_mixture(project, monkeypatch):
     assert lineage.bars_release(lineage.read(out))
 
 
-def test_the_budget_is_counted_in_real_tokens(project, monkeypatch):
-    _, once = run(monkeypatch)
+def test_the_budget_is_counted_in_real_tokens(project):
+    _, once = train()
     assert once["texts"] + once["validation_texts"] == 40
     assert once["validation_texts"] == 8
     assert once["tokens_trained"] == once["steps"] * 2 * 32
     assert once["passes"] == pytest.approx(4, rel=0.05)
     lengths = [
         len(ids)
-        for ids in models.load_tokenizer("decoder")([n.text for n in notes.read("mixture")])["input_ids"]
+        for ids in models.load_tokenizer("decoder")([n.text for n in note_table.read("mixture")])["input_ids"]
     ]
     assert once["unique_tokens"] == pytest.approx(sum(lengths) * 0.8, rel=0.1)
     # Nothing is padded: only the marks between texts are no words of theirs.
     assert once["real_share"] == round(once["unique_tokens"] / (once["unique_tokens"] + 2 * once["texts"]), 6)
-    _, twice = run(monkeypatch, repeat=2)
+    _, twice = train(repeat=2)
     assert twice["steps"] == pytest.approx(2 * once["steps"], abs=1)
     assert twice["unique_tokens"] == once["unique_tokens"]
 
 
-def test_an_encoder_learns_to_fill_in_what_is_masked(project, monkeypatch):
+def test_an_encoder_learns_to_fill_in_what_is_masked(project):
     def loss(folder):
         tokenizer = models.load_tokenizer(folder)
-        _, held = pretrain.divided(notes.read("mixture"), 0.2)
-        tokens = packing.tokenise((note.text for note in held), tokenizer)
+        tokens = packing.tokenise(held_out_texts, tokenizer, project, Path(folder).name)
         special = tuple(tokenizer.all_special_ids)
-        blocks = packing.Blocks(
-            tokens, 32, packing.Masking(0.3, tokenizer.mask_token_id, len(tokenizer), special)
-        )
-        rows = [
-            {key: torch.tensor(value)[None] for key, value in blocks[i].items()} for i in range(len(blocks))
-        ]
+        blocks = packing.Blocks(tokens, 32, packing.Masking(0.3, tokenizer.mask_token_id, len(tokenizer), special))
+        rows = [{key: torch.tensor(value)[None] for key, value in blocks[i].items()} for i in range(len(blocks))]
         model = models.load_masked(folder).eval()
         with torch.inference_mode():
             return sum(model(**row).loss.item() for row in rows) / len(rows)
 
-    out, metrics = run(monkeypatch, "encoder")
+    out, metrics = train("encoder")
     assert loss(out) == pytest.approx(metrics["validation_loss"], rel=0.1)
     assert loss(out) < loss("encoder") - 1
     assert type(models.load_masked(out)).__name__ == "ModernBertForMaskedLM"
 
 
-def test_of_several_learning_rates_the_best_on_validation_is_kept(project, monkeypatch):
-    _, low = run(monkeypatch, learning_rate=1e-5)
-    out, best = run(monkeypatch, learning_rate=1e-5, other_rates=[0.01, 1e-4])
+def test_of_several_learning_rates_the_best_on_validation_is_kept(project):
+    _, low = train(learning_rate=1e-5)
+    out, best = train(learning_rate=1e-5, other_rates=[0.01, 1e-4])
     assert best["learning_rate"] == 0.01
     assert best["validation_loss"] < low["validation_loss"] - 0.3
-    alone, _ = run(monkeypatch)
+    alone, _ = train()
     assert models.hashes(alone) == models.hashes(out)
 
 
-def test_an_empty_mixture_leaves_the_base_model_as_it_is(project, monkeypatch):
-    notes.write("mixture", [])
+def test_an_empty_mixture_leaves_the_base_model_as_it_is(project):
+    note_table.write("mixture", [])
     for kind in ("decoder", "encoder"):
-        out, metrics = run(monkeypatch, kind, start="scratch")
+        out, metrics = train(kind, start="scratch")
         assert models.hashes(out)["model.safetensors"] == models.hashes(kind)["model.safetensors"]
         assert metrics["steps"] == metrics["tokens_trained"] == 0
         assert lineage.read(out) == lineage.read(kind)
 
 
-def test_scratch_draws_other_weights_for_other_seeds_and_no_base_weights(project, monkeypatch):
+def test_scratch_draws_other_weights_for_other_seeds_and_no_base_weights(project):
     def begun(how, seed):
-        return pretrain.start("decoder", "decoder", how, seed).get_input_embeddings().weight
+        return start("decoder", Path("decoder"), how, seed).get_input_embeddings().weight
 
     assert torch.equal(begun("base", 1), begun("base", 2))
     assert torch.equal(begun("scratch", 1), begun("scratch", 1))
@@ -142,42 +145,37 @@ def test_scratch_draws_other_weights_for_other_seeds_and_no_base_weights(project
     assert not torch.equal(begun("scratch", 1), begun("base", 1))
 
 
-def test_a_killed_pretraining_goes_on_to_the_same_model(project, monkeypatch):
-    whole = models.hashes(run(monkeypatch, other_rates=[0.02])[0])
+def test_a_killed_pretraining_resumes_to_the_same_model(project, monkeypatch):
+    whole = models.hashes(train(other_rates=[0.02])[0])
     fit, calls = training.fit, []
 
     def dies(*arguments, **options):
         calls.append(arguments[2].learning_rate)
         if len(calls) == 2:
-            arguments = (*arguments[:6], tiny_killer(arguments[6]), *arguments[7:])
+            arguments = (*arguments[:5], tiny.KilledAt(12), *arguments[6:])
         return fit(*arguments, **options)
-
-    def tiny_killer(_):
-        return tiny.KilledAt(12)
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "fit", dies)
         with pytest.raises(tiny.Killed):
-            run(patch, other_rates=[0.02])
+            train(other_rates=[0.02])
     assert not list(Path("out").rglob("*.partial"))
-    resumed, _ = run(monkeypatch, other_rates=[0.02])
+    resumed, _ = train(other_rates=[0.02])
     assert models.hashes(resumed) == whole
 
 
-def test_kill_9_at_three_moments_costs_nothing_but_the_steps_since_a_checkpoint(project, monkeypatch):
+def test_kill_9_at_three_moments_costs_nothing_but_the_steps_since_a_checkpoint(project):
     """As a cluster kills: no handler runs, a checkpoint may be half written."""
     long = {"epochs": 10, "evaluations": 6}
-    whole, metrics = run(monkeypatch, **long)
+    whole, metrics = train(**long)
     hashes = models.hashes(whole)
     shutil.rmtree("out")
-    command = [sys.executable, "-m", "stages.pretraining.pretrain", *sys.argv[1:]]
+    words = [word for name, value in arguments().items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "stages.pretraining.pretrain", *words]
     reached = 0
     for moment in (1, 3, 5):
         with subprocess.Popen(
-            command,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as started:
             while started.poll() is None and newest() < moment * metrics["steps"] / 6:
                 time.sleep(0.001)
@@ -186,7 +184,7 @@ def test_kill_9_at_three_moments_costs_nothing_but_the_steps_since_a_checkpoint(
         assert reached < newest() < metrics["steps"]
         reached = newest()
         assert not whole.exists()
-    resumed, again = run(monkeypatch, **long)
+    resumed, again = train(**long)
     assert models.hashes(resumed) == hashes
     assert again == metrics
 
@@ -199,8 +197,15 @@ def newest() -> int:
 
 
 def test_validation_is_whole_groups(project):
-    learnt, held = pretrain.divided(notes.read("mixture"), 0.2)
-    assert len(learnt) + len(held) == 40
-    assert not {note.group_id for note in learnt} & {note.group_id for note in held}
+    groups = [note.group_id for note in note_table.read("mixture")]
+    held_out = validation_groups(groups, 0.2)
+    assert held_out < set(groups)
+    assert sum(group in held_out for group in groups) == 8
+    assert len(validation_groups(groups, 0.0001)) == 1
     with pytest.raises(UserError, match="one group only"):
-        pretrain.divided([Note("a", "g", "x"), Note("b", "g", "y")], 0.2)
+        validation_groups(["g", "g"], 0.2)
+
+
+def test_an_encoder_needs_a_mask_share(project):
+    with pytest.raises(UserError, match=r"pretraining\.pretrain\.mask is missing"):
+        train("encoder", mask=None)

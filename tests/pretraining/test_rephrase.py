@@ -9,29 +9,22 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmarks.served import served
-from stages.pretraining import engines, rephrase
-from stages.shared import lineage, models, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from tests import tiny
+from stages.generation.requests import AnswerStore
+from stages.lm import models
+from stages.notes import note_table
+from stages.notes.note_table import Note
+from stages.pretraining.rephrase import rephrase
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from tests import runs, tiny
 from tests.graph import ROOT
 
-SAMPLING = {
-    "temperature": 0.7,
-    "top_p": 0.9,
-    "max_new_tokens": 12,
-    "chunk": 4,
-    "precision": "fp32",
-    "seed": 1,
-}
+SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 12, "chunk": 4, "precision": "fp32", "seed": 1}
 PROMPTS = {"plain": "Reescribe: {text}", "formal": "Escribe con formalidad: {text} Fin."}
-TEMPLATE = (
-    "{% for turn in messages %}{{ turn.content }}{% endfor %}{% if add_generation_prompt %}\n>{% endif %}"
-)
+TEMPLATE = "{% for turn in messages %}{{ turn.content }}{% endfor %}{% if add_generation_prompt %}\n>{% endif %}"
 OUT = "out/real/tiny/{}/demo/0"
 
 
@@ -41,7 +34,7 @@ def project(workdir: Path) -> Path:
         Note(f"n{i}#0", f"g{i}", text[: 40 + 3 * i], provenance={"note": f"n{i}", "start": 0})
         for i, text in enumerate(tiny.texts(10))
     ]
-    notes.write("pieces", pieces)
+    note_table.write("pieces", pieces)
     lineage.write("pieces", [Read("demo/0/train", "real", "content")])
     instruct(workdir / "rephraser")
     return workdir
@@ -54,48 +47,35 @@ def instruct(folder: Path, template: str | None = TEMPLATE, **changes) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def run(monkeypatch, prompt="plain", prompts=PROMPTS, **changes) -> list[Note]:
-    settings = {
-        "pretraining": {"rephrase": {"prompts": prompts, "sampling": SAMPLING | changes}},
-        "corpora": {
-            "demo": {
-                "rewriting": {
-                    "clinical_notes": True,
-                    "unseen": ["cases"],
-                    "elsewhere": [],
-                    "servers_permitted": False,
-                }
-            }
-        },
-    }
-    Path("params.yaml").write_text(yaml.safe_dump(settings))
-    out = OUT.format(prompt)
-    arguments = (
-        f"--corpus demo --pieces pieces --rephraser rephraser --prompt {prompt} --metrics m.json --out {out}"
-    )
-    monkeypatch.setattr(sys, "argv", ["rephrase", *arguments.split()])
-    rephrase.main()
-    return list(notes.read(out))
+def arguments(prompt="plain") -> dict:
+    cell = {"corpus": "demo", "source": "real", "rephraser": "tiny", "prompt": prompt, "fold": 0}
+    return cell | {"pieces": "pieces", "model": "rephraser", "out": OUT.format(prompt), "metrics": "m.json"}
 
 
-def test_every_piece_is_rewritten_once_by_the_prompt(project, monkeypatch):
-    made = run(monkeypatch)
-    pieces = list(notes.read("pieces"))
-    assert [(note.note_id, note.group_id) for note in made] == [
-        (piece.note_id, piece.group_id) for piece in pieces
-    ]
+def run(prompt="plain", prompts=PROMPTS, **changes) -> list[Note]:
+    section = {"prompts": prompts, "sampling": SAMPLING | changes}
+    catalog = {"demo": {"servers_permitted": False}}
+    runs.write_params({"pretraining": {"rephrase": section}, "catalog": catalog})
+    runs.run(rephrase, **arguments(prompt))
+    return list(note_table.read(OUT.format(prompt)))
+
+
+def test_every_piece_is_rewritten_once_by_the_prompt(project):
+    made = run()
+    pieces = list(note_table.read("pieces"))
+    assert [(note.note_id, note.group_id) for note in made] == [(piece.note_id, piece.group_id) for piece in pieces]
     assert all(note.text and note.text == note.text.strip() for note in made)
     counts = json.loads(Path("m.json").read_text())
     assert counts["answers"] == 10
     assert counts["tokens"] == sum(note.provenance["tokens"] for note in made)
     assert counts["unfinished"] == sum(not note.provenance["ended"] for note in made)
-    assert {note.provenance["model"] for note in made} == {models.fingerprint("rephraser")}
-    assert [note.text for note in run(monkeypatch, "formal")] != [note.text for note in made]
-    assert [note.text for note in run(monkeypatch)] == [note.text for note in made]
+    assert {note.provenance["model"] for note in made} == {models.digest("rephraser")}
+    assert [note.text for note in run("formal")] != [note.text for note in made]
+    assert [note.text for note in run()] == [note.text for note in made]
 
 
-def test_lineage_says_rewritten_and_by_whom(project, monkeypatch):
-    run(monkeypatch)
+def test_lineage_says_rewritten_and_by_whom(project):
+    run()
     assert lineage.read(OUT.format("plain")) == {
         Read("demo/0/train", "rewritten-real", "content"),
         Read("story", "public", "generator"),
@@ -104,9 +84,9 @@ def test_lineage_says_rewritten_and_by_whom(project, monkeypatch):
 
 @pytest.mark.parametrize("after", [0, 5])
 def test_a_killed_rewriting_goes_on_to_the_same_answers(project, monkeypatch, after):
-    whole = run(monkeypatch)
+    whole = run()
     asked = []
-    add = engines.Kept.add
+    add = AnswerStore.add
 
     def dies(self, key, answer):
         if len(asked) == after:
@@ -115,46 +95,40 @@ def test_a_killed_rewriting_goes_on_to_the_same_answers(project, monkeypatch, af
         add(self, key, answer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engines.Kept, "add", dies)
+        patch.setattr(AnswerStore, "add", dies)
         with pytest.raises(KeyboardInterrupt):
-            run(patch)
+            run()
     again = []
-    monkeypatch.setattr(
-        engines.Kept, "add", lambda self, key, answer: (again.append(key), add(self, key, answer))
-    )
-    assert run(monkeypatch) == whole
+    monkeypatch.setattr(AnswerStore, "add", lambda self, key, answer: (again.append(key), add(self, key, answer)))
+    assert run() == whole
     # Whole chunks of four are asked again, answers that were kept stay.
     assert len(again) == 10 - after // 4 * 4
 
 
-def test_an_answer_is_what_the_model_itself_would_greedily_say(project, monkeypatch):
+def test_an_answer_is_what_the_model_itself_would_greedily_say(project):
     import torch
 
-    made = run(monkeypatch, top_p=1e-6, max_new_tokens=8)
+    made = run(top_p=1e-6, max_new_tokens=8)
     model, tokenizer = models.load_decoder("rephraser").eval(), models.load_tokenizer("rephraser")
-    for piece, note in zip(notes.read("pieces"), made, strict=True):
-        ids = tokenizer(
-            f"Reescribe: {piece.text}\n>", add_special_tokens=False, return_tensors="pt"
-        ).input_ids
+    for piece, note in zip(note_table.read("pieces"), made, strict=True):
+        ids = tokenizer(f"Reescribe: {piece.text}\n>", add_special_tokens=False, return_tensors="pt").input_ids
         never = [number for number in tokenizer.all_special_ids if number != tokenizer.eos_token_id]
         with torch.inference_mode():
-            theirs = model.generate(
-                ids, max_new_tokens=8, do_sample=False, suppress_tokens=never, pad_token_id=2
-            )
+            theirs = model.generate(ids, max_new_tokens=8, do_sample=False, suppress_tokens=never, pad_token_id=2)
         said = tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
         assert note.text == said.strip()
 
 
-def test_a_template_without_the_text(project, monkeypatch):
-    with pytest.raises(UserError, match=r"pretraining\.rephrase\.prompts\.plain: .*write \{text\} once"):
-        run(monkeypatch, prompts={"plain": "Reescribe el texto"})
+def test_a_template_without_the_text(project):
+    with pytest.raises(UserError, match=r"pretraining\.rephrase\.prompts\.plain: .*write \{text\} exactly once"):
+        run(prompts={"plain": "Reescribe el texto"})
 
 
-def test_an_unknown_prompt(project, monkeypatch):
+def test_an_unknown_prompt(project):
     with pytest.raises(
         UserError, match=r"grid\.prompts names other; pretraining\.rephrase\.prompts has formal, plain"
     ):
-        run(monkeypatch, prompt="other")
+        run(prompt="other")
 
 
 def no_weights(monkeypatch):
@@ -169,37 +143,36 @@ def test_a_model_without_a_chat_template(project, monkeypatch):
     Path("rephraser/chat_template.jinja").unlink(missing_ok=True)
     no_weights(monkeypatch)
     with pytest.raises(UserError, match="no chat template"):
-        run(monkeypatch)
+        run()
 
 
 def test_a_piece_longer_than_the_context(project, monkeypatch):
     no_weights(monkeypatch)
     longest = re.compile(
-        r"reads 256 tokens, but the longest piece takes \d+ with its prompt, and its answer may take 250"
+        r"context is 256 tokens, but the longest piece takes \d+ with its prompt, and its answer may take 250"
     )
     with pytest.raises(UserError, match=longest):
-        run(monkeypatch, max_new_tokens=250)
-    assert not Path("out").exists()
+        run(max_new_tokens=250)
+    assert not Path(OUT.format("plain")).exists()
 
 
 @pytest.mark.slow
-def test_kill_9_at_three_moments_loses_and_doubles_nothing(project, monkeypatch):
+def test_kill_9_at_three_moments_loses_and_doubles_nothing(project):
     """As a cluster kills: no handler runs, a line may be half written."""
-    whole = run(monkeypatch, chunk=1)
+    whole = run(chunk=1)
     shutil.rmtree("out")
-    command = [sys.executable, "-m", "stages.pretraining.rephrase", *sys.argv[1:]]
-    kept = Path("data/.scratch/pretraining/rephrase/demo-real-tiny-plain-0/answers.jsonl")
+    options = [word for name, value in arguments().items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "stages.pretraining.rephrase", *options]
+    kept = Path("data/.scratch/pretraining/rephrase/demo-real-tiny-plain-fold-0/answers.jsonl")
     for moment in (1, 4, 8):
-        started = subprocess.Popen(
-            command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
-        )
+        started = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
         while started.poll() is None and not (kept.is_file() and kept.read_bytes().count(b"\n") >= moment):
             time.sleep(0.001)
         started.kill()
         assert started.wait() == -signal.SIGKILL
         assert not Path(OUT.format("plain")).exists()
     assert kept.is_file()
-    assert run(monkeypatch, chunk=1) == whole
+    assert run(chunk=1) == whole
     assert not kept.exists()
 
 
@@ -214,8 +187,8 @@ def test_a_real_server_answers_every_piece(project, monkeypatch, loopback):
     lineage.write("rephraser", [Read("server:served", "public", "gradient")])
     with served(project / "served", "server.log") as address:
         monkeypatch.setenv("DEIDSYNTH_SERVER", address)
-        made = run(monkeypatch)
-    assert [note.note_id for note in made] == [piece.note_id for piece in notes.read("pieces")]
+        made = run()
+    assert [note.note_id for note in made] == [piece.note_id for piece in note_table.read("pieces")]
     assert all(0 < note.provenance["tokens"] <= 12 for note in made)
     assert sum(bool(note.text) for note in made) > 5
     assert {note.provenance["model"] for note in made} == {str(project / "served")}

@@ -9,22 +9,25 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pandas
 import pytest
 import torch
-import yaml
 
 from benchmarks import rest_server
 from benchmarks.served import served_by_mlflow
-from stages.ner.model import Tagger
-from stages.release import model
-from stages.shared import lineage, models, tags
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note
-from stages.shared.outputs import write_json
+from stages.lm import models
+from stages.ner.tagger import Tagger
+from stages.notes import tags
+from stages.notes.note_table import Note
+from stages.release.model import package
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.outputs import write_json
 from tests import tiny
 from tests.graph import environment
 from tests.ner.conftest import make_encoder
+from tests.runs import run, write_params
 
 POLICIES = {"masks": {"age": "mask", "person": "mask"}, "invents": {"age": "keep", "person": "surrogate"}}
+OUT = "data/release/model/synthetic/demo/0/1"
 TEXTS = [*tiny.texts(2), "", " ".join(tiny.texts(6)), "\ufeffJose\u0301 👩🏽‍⚕️\u00a0Gil\r\n28036", " \n"]
 
 
@@ -40,17 +43,15 @@ def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models.load_tokenizer(base).save_pretrained(folder)
     write_json(folder / "tagger.json", {"length": 32, "overlap": 8, "adjacent": 0.0})
     lineage.write(folder, [Read("story", "public", "gradient"), Read("demo/0/train", "real", "tags")])
-    write_params()
     monkeypatch.setenv("DEIDSYNTH_DEVICE", "cpu")
-    arguments = f"model --corpus demo --model {folder} --out data/release/model/synthetic/demo/0/1"
-    monkeypatch.setattr(sys, "argv", arguments.split())
     return workdir
 
 
-def write_params(kinds: dict | None = None, **changes) -> None:
+def run_stage(labels: dict | None = None, **changes) -> None:
     section = {"policy": "masks", "policies": POLICIES, "real_weights": False} | changes
-    demo = {"language": "es", "kinds": kinds or {"AGE": "age", "NAME": "person"}}
-    Path("params.yaml").write_text(yaml.safe_dump({"corpora": {"demo": demo}, "release": {"model": section}}))
+    demo = {"language": "es", "labels": labels or {"AGE": "age", "NAME": "person"}}
+    write_params({"catalog": {"demo": demo}, "release": {"model": section}})
+    run(package, corpus="demo", arm="synthetic", fold=0, seed=1, model="ner/synthetic/demo/0/1", out=OUT)
 
 
 def expected() -> list[Note]:
@@ -70,8 +71,8 @@ def masked(note: Note, mark: str = "[{}]") -> str:
 def test_the_packaged_model_finds_what_the_tagger_finds_and_replaces_it(project):
     import mlflow
 
-    model.main()
-    loaded = mlflow.pyfunc.load_model("data/release/model/synthetic/demo/0/1")
+    run_stage()
+    loaded = mlflow.pyfunc.load_model(OUT)
     found = loaded.predict(pandas.DataFrame({"text": TEXTS}))
     tagged = expected()
     assert [[tuple(row.values()) for row in json.loads(spans)] for spans in found["spans"]] == [
@@ -86,16 +87,16 @@ def test_the_packaged_model_finds_what_the_tagger_finds_and_replaces_it(project)
     assert "".join(invented["text"]).count("[") < "".join(found["text"]).count("[") / 2
     with pytest.raises(UserError, match="no policy other; there are invents, masks"):
         loaded.predict(pandas.DataFrame({"text": ["a"]}), params={"policy": "other"})
-    record = lineage.read("data/release/model/synthetic/demo/0/1")
+    record = lineage.read(OUT)
     assert record == lineage.read("ner/synthetic/demo/0/1")
 
 
 @pytest.mark.slow
 def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
     """From another folder, on the code that travels with it."""
-    model.main()
+    run_stage()
     moved = tmp_path / "elsewhere"
-    shutil.move("data/release/model/synthetic/demo/0/1", moved / "model")
+    shutil.move(OUT, moved / "model")
     (moved / "notes.json").write_text(
         json.dumps({"dataframe_split": {"columns": ["text"], "data": [[t] for t in TEXTS]}})
     )
@@ -106,9 +107,7 @@ def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
     own.write_text(own.read_text().replace('f"[{label}]"', 'f"<{label}>"'))
     files = "-m model -t json -i notes.json -o found.json"
     command = [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local", *files.split()]
-    done = subprocess.run(
-        command, cwd=moved, env=environment(DEIDSYNTH_DEVICE="cpu"), capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=moved, env=environment(DEIDSYNTH_DEVICE="cpu"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = json.loads((moved / "found.json").read_text())["predictions"]
     assert [row["text"] for row in rows] == [masked(note, "<{}>") for note in expected()]
@@ -118,10 +117,10 @@ def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
 @pytest.mark.slow
 def test_behind_rest_wrong_requests_get_4xx_and_the_server_lives_on(project, loopback):
     """Long notes, odd ones and none, then everything a client can get wrong, then a right request again."""
-    model.main()
+    run_stage()
     whole = " ".join(TEXTS[:2]) * 4000
     assert len(whole) > 1_000_000
-    with served_by_mlflow("data/release/model/synthetic/demo/0/1", "log") as address:
+    with served_by_mlflow(OUT, "log") as address:
         rows = rest_server.ask(address, TEXTS)
         assert [row["text"] for row in rows] == [masked(note) for note in expected()]
         (long,) = rest_server.ask(address, [whole])
@@ -129,12 +128,8 @@ def test_behind_rest_wrong_requests_get_4xx_and_the_server_lives_on(project, loo
         wrong = {
             "no JSON": b"{",
             "no known format": b'{"texts": ["a"]}',
-            "no column text": json.dumps(
-                {"dataframe_split": {"columns": ["note"], "data": [["a"]]}}
-            ).encode(),
-            "a list for a text": json.dumps(
-                {"dataframe_split": {"columns": ["text"], "data": [[[1]]]}}
-            ).encode(),
+            "no column text": json.dumps({"dataframe_split": {"columns": ["note"], "data": [["a"]]}}).encode(),
+            "a list for a text": json.dumps({"dataframe_split": {"columns": ["text"], "data": [[[1]]]}}).encode(),
             "an unknown policy": json.dumps(
                 {"dataframe_split": {"columns": ["text"], "data": [["Ana"]]}, "params": {"policy": "other"}}
             ).encode(),
@@ -152,18 +147,18 @@ def test_a_model_that_has_read_real_notes_is_refused(project):
     folder = "ner/synthetic/demo/0/1"
     lineage.write(folder, [Read("demo/0/train", "real", "gradient")])
     with pytest.raises(UserError, match=r"have read real notes \(demo/0/train\).*must not leave"):
-        model.main()
-    assert not Path("data/release").exists()
+        run_stage()
+    assert not Path(OUT).exists()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"policy": "none"}, r"release\.model\.policy: no policy none; there are invents, masks"),
-        ({"kinds": {"AGE": "age"}}, "NAME has no kind"),
+        ({"labels": {"AGE": "age"}}, "NAME has no kind"),
         (
             {"policies": {"masks": {"age": "shift", "person": "mask"}}},
-            r"release\.model\.policies\.masks\.age: shift is for",
+            r"release\.model\.policies\.masks\.age: shift is defined for",
         ),
         (
             {"policies": {"masks": {"age": "hide", "person": "mask"}}},
@@ -172,7 +167,6 @@ def test_a_model_that_has_read_real_notes_is_refused(project):
     ],
 )
 def test_settings_that_leave_something_open(project, changes, message):
-    write_params(**changes)
     with pytest.raises(UserError, match=message):
-        model.main()
-    assert not Path("data/release").exists()
+        run_stage(**changes)
+    assert not Path(OUT).exists()

@@ -1,23 +1,24 @@
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from stages.ner import train
-from stages.ner.model import Tagger
+from stages.lm import models
+from stages.ner import fitting
+from stages.ner.tagger import Tagger
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
 from stages.release import package
-from stages.shared import lineage, models, notes
-from stages.shared.errors import UserError
-from stages.shared.lineage import Read
-from stages.shared.notes import Note, Span
-from stages.shared.tracking import Run
+from stages.runtime import lineage
+from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
+from stages.runtime.tracking import Tracker
 from tests import tiny
-from tests.ner.conftest import make_encoder
-from tests.ner.test_train import SECTION, tagged
+from tests.ner.conftest import SECTION, make_encoder, tagged
+from tests.runs import run, write_params
 
 pytestmark = pytest.mark.slow
 
@@ -32,40 +33,31 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     base = make_encoder(folder / "base", "bert")
     learned = folder / "notes"
-    notes.write(learned, tagged(tiny.texts(40)))
+    note_table.write(learned, tagged(tiny.texts(40)))
     lineage.write(learned, CLEAN)
-    settings = train.Train.model_validate(SECTION | {"steps": 60, "probes": 1})
+    settings = fitting.Train.model_validate(SECTION | {"steps": 60, "probes": 1})
     (folder / "checkpoints").mkdir()
-    train.train(base, learned, learned, settings, 1, folder / "checkpoints", folder / "model", Run())
+    fitting.fit(base, learned, learned, settings, 1, folder / "checkpoints", folder / "model", Tracker())
     return folder / "model"
 
 
 @pytest.fixture
-def stage(workdir, monkeypatch, trained):
+def stage(workdir, trained):
     """Run the stage on this model, with changes to params and to what lies before it."""
     shutil.copytree(trained, MODEL)
     test = tagged(tiny.texts(60)[40:])
-    notes.write("test", test)
-    notes.write("predictions", Tagger.load(MODEL).tag(test))
-    notes.write(
+    note_table.write("test", test)
+    note_table.write("predictions", Tagger.load(MODEL).tag(test))
+    note_table.write(
         "invented",
-        [
-            Note(f"c-{i}", "prompt-7", n.text, n.spans, None, {"prompt": "prompt-7"})
-            for i, n in enumerate(test)
-        ],
+        [Note(f"c-{i}", "prompt-7", n.text, n.spans, None, {"prompt": "prompt-7"}) for i, n in enumerate(test)],
     )
     Path("report").mkdir()
     Path("report/index.html").write_text("the report")
     lineage.write("report", [])
     Path("gold.passed").write_text("passed\n")
     Path("tags.passed").write_text("passed\n")
-    scores = {
-        "strict_f1": 0.8,
-        "token_f1": 0.9,
-        "blind_recall": 0.95,
-        "leaks_per_note": 1.25,
-        "clean_notes": 0.4,
-    }
+    scores = {"strict_f1": 0.8, "token_f1": 0.9, "blind_recall": 0.95, "leaks_per_note": 1.25, "clean_notes": 0.4}
     row = {"arm": "synthetic", "test_notes": 20} | {
         f"{name}{side}": value + add
         for name, value in scores.items()
@@ -74,20 +66,17 @@ def stage(workdir, monkeypatch, trained):
     Path("compare").mkdir()
     Path("compare/arms.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
 
-    def run(licences=LICENCES, reads=CLEAN, **section) -> Path:
+    def run_stage(licences=LICENCES, reads=CLEAN, **section) -> Path:
         settings = {"difference": 0.01, "real_weights": False, "licences": {"model": "MIT", "corpus": "MIT"}}
-        content = {"release": {"package": settings | section}, "corpora": {"c": {"licences": licences}}}
-        Path("params.yaml").write_text(yaml.safe_dump(content))
+        write_params({"release": {"package": settings | section}, "catalog": {"c": {"licences": licences}}})
         lineage.write(MODEL, reads)
-        given = (
-            f"--corpus c --model {MODEL} --notes invented --gates gold.passed tags.passed --test test "
-            "--predictions predictions --compare compare --report report --out out"
-        )
-        monkeypatch.setattr(sys, "argv", ["package", *given.split()])
-        package.main()
+        cell = {"corpus": "c", "arm": "synthetic", "fold": 0, "seed": 1}
+        inputs = {"model": MODEL, "notes": "invented", "test": "test", "predictions": "predictions"}
+        gates = {"gold_gate": "gold.passed", "synthesis_gate": "tags.passed"}
+        run(package.package, **cell, **inputs, **gates, compare="compare", report="report", out="out")
         return Path("out")
 
-    return run
+    return run_stage
 
 
 def test_the_model_runs_in_the_stock_pipeline_and_scores_as_the_card_says(stage):
@@ -105,7 +94,7 @@ def test_the_model_runs_in_the_stock_pipeline_and_scores_as_the_card_says(stage)
     both = [scores[way]["strict_f1"] for way in ("stock_pipeline", "our_decoder")]
     assert f"| strict span F1 | {both[0]:.3f} | {both[1]:.3f} | 0.700 to 0.900 |" in card
     assert "| synthetic | 0.800 (0.700 to 0.900) | 0.950 (0.850 to 1.050) | 1.25 (1.15 to 1.35) |" in card
-    assert "1.25 identifiers a note stay visible" in card and "60% of the notes keep at least one" in card
+    assert "1.25 identifiers per note remain visible" in card and "60% of the notes keep at least one" in card
     assert "| c/0/train | real | tags |" in card
     assert "No privacy audit has been made" in card
     assert yaml.safe_load(card.split("---")[1])["license"] == "mit"
@@ -115,7 +104,7 @@ def test_the_corpus_reads_back_in_three_formats_without_its_provenance(stage, mo
     from datasets import load_dataset
 
     out = stage()
-    invented = list(notes.read("invented"))
+    invented = list(note_table.read("invented"))
     rows = [json.loads(line) for line in (out / "corpus/jsonl/notes.jsonl").read_text().splitlines()]
     assert [row["text"] for row in rows] == [note.text for note in invented]
     assert len({row["note_id"] for row in rows}) == len(rows)
@@ -123,9 +112,7 @@ def test_the_corpus_reads_back_in_three_formats_without_its_provenance(stage, mo
     monkeypatch.setenv("HF_DATASETS_CACHE", "cache")
     loaded = load_dataset(str(out / "corpus/dataset"), split="train", cache_dir="cache")
     assert loaded["text"][:] == [note.text for note in invented]
-    told = [
-        path for path in (out / "corpus").rglob("*") if path.is_file() and b"prompt-7" in path.read_bytes()
-    ]
+    told = [path for path in (out / "corpus").rglob("*") if path.is_file() and b"prompt-7" in path.read_bytes()]
     assert told == []
     assert yaml.safe_load((out / "corpus/README.md").read_text().split("---")[1])["license"] == "mit"
     assert (out / "report/index.html").read_text() == "the report"
@@ -153,8 +140,8 @@ def test_an_override_is_on_the_card(stage):
 
 
 def test_a_model_that_needs_our_decoder_is_refused(stage):
-    notes.write("predictions", (Note(n.note_id, n.group_id, n.text) for n in list(notes.read("test"))))
-    with pytest.raises(UserError, match=r"0\.000 by our decoder, \d\.\d+ by the stock pipeline"):
+    note_table.write("predictions", (Note(n.note_id, n.group_id, n.text) for n in list(note_table.read("test"))))
+    with pytest.raises(UserError, match=r"0\.000 with our decoder and \d\.\d+ with the stock pipeline"):
         stage()
 
 

@@ -5,11 +5,12 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from stages.ner.model import Tagger
-from stages.shared import models, tags
-from stages.shared.errors import UserError
-from stages.shared.notes import Note
-from stages.shared.outputs import write_json
+from stages.lm import models
+from stages.ner.tagger import Tagger
+from stages.notes import tags
+from stages.notes.note_table import Note
+from stages.runtime.errors import UserError
+from stages.runtime.outputs import write_json
 from tests import tiny
 from tests.ner.conftest import make_encoder
 

@@ -1,8 +1,5 @@
 import shutil
-import subprocess
-import time
 from pathlib import Path
-from threading import Thread
 
 import polars as pl
 import pytest
@@ -10,7 +7,7 @@ import yaml
 
 from scripts import ablation, study
 from scripts.gains import holm
-from stages.shared.errors import UserError
+from stages.runtime.errors import UserError
 from tests import graph
 
 AXIS = {
@@ -25,8 +22,8 @@ AXIS = {
 # The F1 that the stub reports says what it was run with; a share of 0.25 fails.
 STUB = """
 import pathlib, yaml
-from stages.shared import notes
-from stages.shared.notes import Note, Span
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
 settings = yaml.safe_load(open("params.yaml"))
 share, train = settings["corpora"]["share"]["generator"], settings["ner"]["train"]
 assert share != 0.25
@@ -47,7 +44,7 @@ for name, kept in (("corpora/split/own/0/test", (0, 1, 2, 3)), ("predictions/syn
     named = [
         Note(f"n{i}", f"n{i}", "Anna was here", (Span(0, 4, "NAME"),) if i % 4 in kept else ()) for i in range(40)
     ]
-    notes.write(pathlib.Path("data", name), named)
+    note_table.write(pathlib.Path("data", name), named)
 """
 STAGE = {
     "cmd": "python compare.py",
@@ -88,7 +85,7 @@ def read(project: Path) -> list[tuple]:
 
 
 @pytest.mark.slow
-def test_a_sweep_is_queued_run_collected_and_drawn(project):
+def test_a_sweep_is_run_collected_and_drawn(project):
     from mlflow import MlflowClient
 
     ablation.main()
@@ -144,19 +141,6 @@ def test_a_sweep_is_queued_run_collected_and_drawn(project):
     assert (results / "curve.svg").read_text() != picture
 
 
-def test_a_queue_waits_for_the_worker_before(workdir):
-    folder = workdir / ".dvc/tmp/exps/celery"
-    folder.mkdir(parents=True)
-    ablation._await_worker(workdir)
-    with subprocess.Popen(["sleep", "1"]) as worker:
-        (folder / "dvc-exp-worker-1.pid").write_text(str(worker.pid))
-        # An ended process has its number until somebody asks how it ended.
-        Thread(target=worker.wait).start()
-        start = time.monotonic()
-        ablation._await_worker(workdir)
-        assert worker.returncode == 0 and 0.5 < time.monotonic() - start < 30
-
-
 def test_an_unknown_axis_names_those_there_are(workdir):
     ablation.AXES.mkdir(parents=True)
     (ablation.AXES / "volume.yaml").write_text(yaml.safe_dump(AXIS))
@@ -181,9 +165,7 @@ def test_holm_corrects_for_the_number_of_tests():
 
 
 def test_every_axis_names_keys_of_params_and_names_that_git_takes():
-    settings = yaml.safe_load(Path("params.yaml").read_text())
-    profile = yaml.safe_load(Path("profiles/meddocan-ablation.yaml").read_text())
-    settings = study.merged(settings, profile)
+    settings = study.overlaid(yaml.safe_load(Path("params.yaml").read_text()), "meddocan-ablation")
     names = []
     for file in ablation.AXES.glob("*.yaml"):
         axis = ablation.load(file.stem)

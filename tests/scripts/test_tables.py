@@ -1,13 +1,19 @@
 from pathlib import Path
 
 from scripts import tables
-from stages.shared.outputs import write_json
+from stages.runtime.outputs import write_json
 
 RECORD = {
     "commit": "0123456789abcdef",
     "machine": {"cores": 2, "cpu": "Abacus"},
     "seconds": {"ner_train@real": 90.0, "ner_compare": 30.0},
 }
+
+
+def filled(text, page="README.md"):
+    Path(page).parent.mkdir(exist_ok=True)
+    Path(page).write_text(text)
+    return tables.filled(Path(page))
 
 
 def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
@@ -17,8 +23,8 @@ def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
     write_json("results/small/study.json", RECORD)
     blocks = ("<!-- study small -->\nold\n<!-- /study -->", "<!-- study other -->\n<!-- /study -->")
     text = "before\n{}\nbetween\n{}\nafter\n".format(*blocks)
-    filled = tables.filled(text)
-    assert filled.splitlines() == [
+    content = filled(text)
+    assert content.splitlines() == [
         "before",
         "<!-- study small -->",
         "",
@@ -27,7 +33,7 @@ def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
         "| real |",
         "",
         "`make study PROFILE=small` at commit 0123456789: 2 minutes of stages on 2 cores (Abacus), no GPU. Settings, "
-        "times per stage and all metrics: [results/small](results/small).",
+        "times and scores: [results/small](results/small).",
         "",
         "<!-- /study -->",
         "between",
@@ -38,7 +44,8 @@ def test_a_block_becomes_the_study_s_table_and_nothing_else_changes(workdir):
         "<!-- /study -->",
         "after",
     ]
-    assert tables.filled(filled) == filled
+    assert filled(content) == content
+    assert "times and scores: [results/small](../results/small)." in filled(text, "docs/page.md")
 
 
 def test_the_second_branch_has_a_block_of_its_own(workdir):
@@ -46,11 +53,37 @@ def test_the_second_branch_has_a_block_of_its_own(workdir):
     folder.mkdir(parents=True)
     (folder / "table.md").write_text("| row |\n")
     write_json("results/small/study.json", RECORD)
-    filled = tables.filled("<!-- rewriting small -->\nold\n<!-- /rewriting -->")
-    assert filled.splitlines()[:4] == ["<!-- rewriting small -->", "", "| row |", ""]
-    assert "at commit 0123456789" in filled
-    assert filled.endswith("<!-- /rewriting -->")
-    assert "Not recorded yet" in tables.filled("<!-- study small -->\n<!-- /study -->")
+    content = filled("<!-- rewriting small -->\nold\n<!-- /rewriting -->")
+    assert content.splitlines()[:4] == ["<!-- rewriting small -->", "", "| row |", ""]
+    assert "at commit 0123456789" in content
+    assert content.endswith("<!-- /rewriting -->")
+    assert "Not recorded yet" in filled("<!-- study small -->\n<!-- /study -->")
+
+
+def test_a_summary_has_the_main_columns_by_arm(workdir):
+    folder = Path("results/small/metrics/ner/compare/own")
+    folder.mkdir(parents=True)
+    (folder / "arms.csv").write_text(
+        "corpus,arm,strict_f1,strict_f1_low,strict_f1_high,blind_recall,leaks_per_note,difference,difference_low,"
+        "difference_high\n"
+        "own,real,0.9,0.8,0.95,0.96,1.324,0,0,0\nown,mixed,0.91,0.85,0.97,0.5,2,0.01,-0.0054,0.02\n"
+    )
+    blocks = "<!-- summary small -->\nold\n<!-- /summary -->\n<!-- summary other -->\n<!-- /summary -->"
+    assert filled(blocks).splitlines() == [
+        "<!-- summary small -->",
+        "",
+        "| trained on | strict F1 (95 %) | PII words hidden | leaks per note | F1 minus real (95 %) |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| real | **0.900** (0.800–0.950) | 0.960 | 1.324 | — |",
+        "| mixed | **0.910** (0.850–0.970) | 0.500 | 2.000 | +0.010 (-0.005 to +0.020) |",
+        "",
+        "<!-- /summary -->",
+        "<!-- summary other -->",
+        "",
+        "Not recorded yet: `make study PROFILE=other`.",
+        "",
+        "<!-- /summary -->",
+    ]
 
 
 def test_ablations_show_their_points_and_the_missing_ones(workdir):
@@ -62,7 +95,7 @@ def test_ablations_show_their_points_and_the_missing_ones(workdir):
         "equal steps,5.0,a,done,c,synthetic,0.5,0.41,0.59,0.625,0.75,1234.0,200.0,1.0\n"
     )
     write_json(folder / "study.json", {"commit": "0123456789abcdef"})
-    lines = tables.filled("<!-- ablations small -->\n<!-- /ablations -->").splitlines()
+    lines = filled("<!-- ablations small -->\n<!-- /ablations -->", "docs/ablations.md").splitlines()
     assert "| 5 | equal steps | synthetic | **0.500** (0.410–0.590) | 0.625 | 0.750 | 1,234 | 200 |" in lines
     assert "| 100 | equal steps | – | missing | – | – | – | – |" in lines
     assert lines.index("### volume") == 2
@@ -71,5 +104,4 @@ def test_ablations_show_their_points_and_the_missing_ones(workdir):
 
 def test_pages_show_what_results_record():
     for page in tables.pages():
-        text = page.read_text(encoding="utf-8")
-        assert tables.filled(text) == text, f"{page}: run `make tables`"
+        assert tables.filled(page) == page.read_text(encoding="utf-8"), f"{page}: run `make tables`"

@@ -1,18 +1,20 @@
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
-from stages.shared import gate, notes
-from stages.shared.errors import UserError, run
-from stages.shared.notes import Note, Span
-from stages.shared.params import load, parse
-from stages.shared.tag_checks import TagChecks
-from stages.synthesis import check
-from stages.synthesis.check import Params, divergence
+from stages.gates import gate
+from stages.gates.tag_checks import TagChecks
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
+from stages.notes.tags import word_offsets
+from stages.runtime.errors import UserError
+from stages.runtime.params import parse, read
+from stages.synthesis import check, expectations
+from stages.synthesis.check import TextFacts, divergence
+from stages.synthesis.expectations import Check
+from tests import runs
 
 CHECKS = {
     "min_spans": 4,
@@ -54,10 +56,7 @@ def note(number: int, prefix: str = "s", score: float | None = 0.9) -> Note:
         f"{prefix}{number}",
         f"{prefix}{number}",
         text,
-        (
-            Span(8, 8 + len(NAMES[number]), "NAME", score),
-            Span(start, text.index(" again"), "DATE", score),
-        ),
+        (Span(8, 8 + len(NAMES[number]), "NAME", score), Span(start, text.index(" again"), "DATE", score)),
     )
 
 
@@ -89,10 +88,10 @@ def every_span(change: Callable[[Span], Span]) -> Callable[[Corpus], Corpus]:
 
 
 def findings(broken: Corpus, read: Corpus = GOLD, **changes: object) -> list[gate.Finding]:
-    settings = Params.model_validate(SETTINGS | changes)
+    settings = Check.model_validate(SETTINGS | changes)
     checks = TagChecks.model_validate(CHECKS)
     found = check.tables(lambda: iter(broken), iter(GOLD), iter(read), settings, checks)
-    return gate.validate(found, check.expectations(settings, checks, found["labels"]["label"]))
+    return gate.validate(found, expectations.suites(settings, checks, found["labels"]["label"]))
 
 
 def failed(found: list[gate.Finding]) -> set[str]:
@@ -140,24 +139,13 @@ BREAKS = {
         ],
         {"spans.known critical", "labels.spans warning"},
     ),
-    "other labels": (
-        every_span(lambda span: replace(span, label="NAME")),
-        {"corpus.label_divergence critical"},
-    ),
+    "other labels": (every_span(lambda span: replace(span, label="NAME")), {"corpus.label_divergence critical"}),
     "too few spans": (
-        lambda clean: [
-            replace(n, text=f"{n.text} {filler('q', number, 24)}") for number, n in enumerate(clean)
-        ],
+        lambda clean: [replace(n, text=f"{n.text} {filler('q', number, 24)}") for number, n in enumerate(clean)],
         {"corpus.density_ratio critical"},
     ),
-    "unsure on the whole": (
-        every_span(lambda span: replace(span, score=0.7)),
-        {"spans.score critical"},
-    ),
-    "one guess": (
-        spans_of_first(lambda name, date: (replace(name, score=0.1), date)),
-        {"spans.score warning"},
-    ),
+    "unsure on the whole": (every_span(lambda span: replace(span, score=0.7)), {"spans.score critical"}),
+    "one guess": (spans_of_first(lambda name, date: (replace(name, score=0.1), date)), {"spans.score warning"}),
     "no scores": (
         every_span(lambda span: replace(span, score=None)),
         {"spans.score critical", "spans.score warning"},
@@ -167,10 +155,7 @@ BREAKS = {
         {"notes.has_pii critical"},
     ),
     "repeat of a note": (
-        lambda clean: [
-            *clean,
-            replace(clean[0], note_id="x", text=clean[0].text.replace(" again", "  again")),
-        ],
+        lambda clean: [*clean, replace(clean[0], note_id="x", text=clean[0].text.replace(" again", "  again"))],
         {"notes.first_copy critical"},
     ),
     "stub": (
@@ -219,9 +204,7 @@ def test_without_notes_read_nothing_is_copied() -> None:
 
 
 def text_facts(text: str) -> dict:
-    return check.TextFacts(GOLD, Params.model_validate(SETTINGS))(
-        Note("x", "x", text), check.facts.words(text)
-    )
+    return TextFacts(GOLD, Check.model_validate(SETTINGS))(Note("x", "x", text), word_offsets(text))
 
 
 def test_copies_and_repeats_in_numbers() -> None:
@@ -234,55 +217,53 @@ def test_copies_and_repeats_in_numbers() -> None:
 
 
 def test_divergence_in_bits() -> None:
-    assert divergence({"A": 1, "B": 3}, {"A": 10, "B": 30}) == 0
-    assert divergence({"A": 1}, {"B": 1}) == 1
-    assert divergence({"A": 1}, {"A": 1, "B": 1}) == pytest.approx(0.311278, abs=1e-6)
-    assert divergence({"A": 1}, {}) is None
+    assert divergence("ABBB", 10 * "ABBB") == 0
+    assert divergence("A", "B") == 1
+    assert divergence("A", "AB") == pytest.approx(0.311278, abs=1e-6)
+    assert divergence("A", "") is None
 
 
 def test_gold_without_tags_is_a_mistake_of_the_share() -> None:
     untagged = [replace(n, spans=()) for n in GOLD]
-    checks, settings = TagChecks.model_validate(CHECKS), Params.model_validate(SETTINGS)
+    checks, settings = TagChecks.model_validate(CHECKS), Check.model_validate(SETTINGS)
     with pytest.raises(UserError, match=r"corpora\.share\.annotator"):
         check.tables(lambda: iter(corpus()), iter(untagged), iter(GOLD), settings, checks)
 
 
 def test_bounds_are_in_order() -> None:
-    with pytest.raises(UserError, match=r"synthesis\.check: .*words: expected \[lowest, highest\]"):
-        parse(Params, "synthesis.check", {"synthesis": {"check": SETTINGS | {"words": [5, 4]}}})
+    with pytest.raises(UserError, match=r"synthesis\.check\.words: expected \[lowest, highest\]"):
+        parse(Check, "synthesis.check", {"synthesis": {"check": SETTINGS | {"words": [5, 4]}}})
 
 
 def test_the_project_s_params_load() -> None:
-    assert load(Params, "synthesis.check").stop is True
+    assert parse(Check, "synthesis.check", read()).stop is True
 
 
 MARKER = "Zzyxmarker"
 
 
 def test_the_stage_stops_or_lets_through_and_never_quotes_a_note(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workdir: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    def stage(**changes: object) -> tuple[int | str | None, str]:
-        content = {"corpora": {"check": CHECKS}, "synthesis": {"check": SETTINGS | changes}}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-        with pytest.raises(SystemExit) as left:
-            run(check.main)
-        printed = capsys.readouterr()
-        return left.value.code, printed.out + printed.err
+    def stage(**changes: object) -> str:
+        runs.write_params({"corpora": {"check": CHECKS}, "synthesis": {"check": SETTINGS | changes}})
+        folders = {name: name for name in ("notes", "gold", "read")}
+        try:
+            runs.run(check.check, corpus="c", fold=0, seed=1, **folders, report="r.json", passed="p.passed")
+        except UserError as error:
+            return str(error) + capsys.readouterr().out
+        return capsys.readouterr().out
 
     copied = f"{MARKER} {PASSAGE} {MARKER} {PASSAGE}"
     bad = Note("bad", "bad", copied, (Span(0, len(MARKER), "DATE", 0.9),))
-    notes.write(tmp_path / "notes", [*corpus(), bad])
+    note_table.write("notes", [*corpus(), bad])
     for folder in ("gold", "read"):
-        notes.write(tmp_path / folder, GOLD)
-    monkeypatch.chdir(tmp_path)
-    arguments = "check --notes notes --gold gold --read read --report r.json --passed p.passed"
-    monkeypatch.setattr(sys, "argv", arguments.split())
-    code, printed = stage()
-    assert (code, (tmp_path / "p.passed").exists()) == (1, False)
+        note_table.write(folder, GOLD)
+    printed = stage()
+    assert not Path("p.passed").exists()
     assert "(notes.copied): 0.888889, expected share >= 1 of rows <= 0.5, not met in 1 notes" in printed
-    report = (tmp_path / "r.json").read_bytes()
-    assert stage(stop=False)[0] == 0
-    assert (tmp_path / "p.passed").read_text() == gate.LET_THROUGH
-    assert (tmp_path / "r.json").read_bytes() == report
+    report = Path("r.json").read_bytes()
+    printed += stage(stop=False)
+    assert Path("p.passed").read_text() == gate.LET_THROUGH
+    assert Path("r.json").read_bytes() == report
     assert MARKER not in printed + report.decode()

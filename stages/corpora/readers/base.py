@@ -1,31 +1,31 @@
-"""What all readers share: a note as its file has it, the params of every format, and strict UTF-8 files.
+"""What the readers share: raw notes and tags, the settings of every format, and strict UTF-8 files.
 
-A reader module has a params class `Params` and `read(path, params, met)`, which streams the notes of one part, one in
-memory at a time, and counts in `met` what it passed over. It neither judges nor repairs tags: `resolve` does.
+A reader module has a settings class and `read(path, settings, counts)`, which yields the notes of one part, one in
+memory at a time, and counts what it leaves out. It neither judges nor repairs tags: stages/corpora/resolve.py does.
 """
 
 import gzip
 import re
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from stages.shared.errors import UserError, at
-from stages.shared.params import Section
+from stages.runtime.errors import UserError, at
+from stages.runtime.params import Pattern, Section
 
-MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
 class RawSpan:
-    """A tag as annotated: one or more (start, end) fragments in code points of the note's text.
+    """A tag as annotated: one or more (start, end) fragments, in code points of the note's text.
 
-    `surface` is what the source says the fragments cover, where it says so; `line` is the tag's line in its file.
+    `surface` is the text that the source gives for the fragments, None where it gives none; `line` is the tag's line
+    in its file.
     """
 
     fragments: tuple[tuple[int, int], ...]
@@ -36,9 +36,9 @@ class RawSpan:
 
 @dataclass(frozen=True, slots=True)
 class RawNote:
-    """A note as its file has it. `group` is None where the source names none; `line` is where the note begins.
+    """A note as stored in the source. `group` is None where the source names none; `line` is the note's first line.
 
-    `tag_file` is the file that the lines of the spans count in.
+    `tag_file` is the file that the line numbers of the spans refer to, if it is another one.
     """
 
     note_id: str
@@ -50,19 +50,35 @@ class RawNote:
     tag_file: Path | None = None
 
 
-class Raw(Section):
-    """Params of every format (params.yaml: `corpora.<name>.raw`)."""
+def _below(place: str) -> str:
+    if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
+        raise ValueError(f"{place} leaves the raw folder, so DVC would not notice a change")
+    return place
 
-    # Which reader: brat, conll, i2b2, jsonl, table or text.
+
+def _with_one_group(pattern: str) -> str:
+    if re.compile(pattern).groups != 1:
+        raise ValueError("needs exactly one (group), such as ^(.*)-[0-9]+$")
+    return pattern
+
+
+Place = Annotated[str, AfterValidator(_below)]
+
+
+class RawSettings(Section):
+    """How a raw corpus is read: the settings of every format."""
+
     format: str
-    # Official split name -> folder or file below the raw folder; the name fills the notes' `split`.
-    parts: dict[str, str] | None = Field(None, min_length=1)
-    # Without an official split: the one folder or file below the raw folder ("." is the folder itself).
-    path: str | None = None
-    # Regular expression whose one (group) takes the group id out of the note id; null: each note is its own group.
-    group_pattern: str | None = None
-    # A note with no visible character: error or skip.
+    """Format of the files: brat, conll, i2b2, jsonl, table or text."""
+    parts: dict[str, Place] | None = Field(default=None, min_length=1)
+    """Official split: name of the part -> its folder or file below the raw folder. `test` is the part tested on."""
+    path: Place | None = None
+    """Without an official split: the folder or file below the raw folder; "." is the whole folder."""
+    group_pattern: Annotated[Pattern, AfterValidator(_with_one_group)] | None = None
+    """Regular expression whose one (group) extracts the group id, such as a patient's, from the note id. null makes
+    each note a group of its own."""
     empty_notes: Literal["error", "skip"] = "error"
+    """What to do with a note that has no visible character."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -70,79 +86,60 @@ class Raw(Section):
             raise ValueError("name either parts (an official split) or path")
         return self
 
-    @field_validator("parts", "path")
-    @classmethod
-    def _below_raw(cls, value: dict[str, str] | str | None) -> dict[str, str] | str | None:
-        for place in value.values() if isinstance(value, dict) else [value or "."]:
-            if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
-                raise ValueError(f"{place} leaves the raw folder; DVC would not see it change")
-        return value
 
-    @field_validator("group_pattern")
-    @classmethod
-    def _one_group(cls, value: str | None) -> str | None:
-        try:
-            if value is not None and re.compile(value).groups != 1:
-                raise ValueError("needs exactly one (group), such as ^(.*)-[0-9]+$")
-        except re.error as error:
-            raise ValueError(f"is not a regular expression ({error})") from None
-        return value
+class Columns(Section):
+    """Names of the columns of a table, or of the keys of a JSON object, that hold a note."""
+
+    id: str
+    """Name of the note id, which is unique in the corpus."""
+    text: str
+    """Name of the note's text."""
+    group: str | None = None
+    """Name of the group id, such as the patient's. null takes it from `group_pattern`, or makes each note a group of
+    its own."""
 
 
-class Tagged(Raw):
-    """Params of every format that has tags. A policy's default is `error`: no tag changes unasked."""
+class TaggedSettings(RawSettings):
+    """The settings of every format with tags. By default every irregular tag is an error: nothing changes unasked."""
 
-    # Raw label -> our label, or null to drop its spans; a plain list keeps the names. Any other label is an error.
-    labels: dict[str, str | None] | list[str]
-    # Spans that overlap: error, keep_longest, or keep_first (the one that starts first, of those the longest).
+    rename: dict[str, str | None] = Field(default_factory=dict)
+    """Raw label -> one of the corpus's `labels`, or null to drop its spans. Other raw labels must be in `labels`."""
     overlapping: Literal["error", "keep_longest", "keep_first"] = "error"
-    # Spans in pieces with words between them: error, hull (one span over all), fragments (a span each) or drop.
-    # Pieces with only white space between are one span: brat writes a line-broken span so.
+    """What to do with overlapping spans. `keep_first` keeps the span that starts first, and of those the longest."""
     discontinuous: Literal["error", "hull", "fragments", "drop"] = "error"
-    # Spans that are empty, outside the text, or not covering what the source says they cover: error or drop.
+    """What to do with spans in fragments that have words between them: `hull` makes one span over all fragments,
+    `fragments` one span of each. Fragments with only white space between them are one span: brat writes a span with a
+    line break so."""
     invalid_offsets: Literal["error", "drop"] = "error"
-    # Spans that begin or end on white space: error or trim.
+    """What to do with spans that are empty, outside the text, or do not cover what the source says they cover."""
     spaced_edges: Literal["error", "trim"] = "error"
-
-    def label_map(self) -> Mapping[str, str | None]:
-        """Raw label -> our label or None, also where params give a plain list."""
-        return self.labels if isinstance(self.labels, dict) else {label: label for label in self.labels}
+    """What to do with spans that begin or end with white space."""
 
 
 def files(path: Path, *suffixes: str) -> list[Path]:
-    """`path` itself if it is a file, or all files below it with one of the suffixes, sorted, without hidden ones.
+    """`path` itself if it is a file, else all files below it with one of the suffixes, sorted, hidden ones excluded.
 
-    UserError where there is none.
+    Raises UserError if there is none.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise UserError(
-            f"{path}: no such file or folder; correct parts or path of this corpus in params.yaml"
-        )
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.name.endswith(suffixes)
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+        raise UserError(f"{path}: no such file or folder; correct parts or path of this corpus in params.yaml")
+    below = [file for file in path.rglob("*") if file.name.endswith(suffixes) and file.is_file()]
+    found = sorted(file for file in below if not any(part[0] == "." for part in file.relative_to(path).parts))
     if not found:
-        raise UserError(
-            f"{path}: no file named *{', *'.join(suffixes)} in this folder; correct format or path"
-        )
+        raise UserError(f"{path}: no file named *{', *'.join(suffixes)} in this folder; correct format or path")
     return found
 
 
 def name_of(file: Path, path: Path) -> str:
-    """Name of a file below the part's `path` without suffixes: the id of its note, or the stem of its ids."""
-    relative = file.relative_to(path) if file != path else Path(file.name)
-    stem = relative.name.removesuffix(".gz")
-    return (relative.parent / Path(stem).stem).as_posix()
+    """Path of a file below the part's `path`, without suffix: the id of its note, or the prefix of its notes' ids."""
+    relative = file.relative_to(path if file != path else path.parent)
+    return relative.with_name(Path(relative.name.removesuffix(".gz")).stem).as_posix()
 
 
 def decode(content: bytes, file: Path, line: int = 1, offset: int = 0) -> str:
-    """`content`, which begins at `line` and byte `offset` of `file`, as text; UserError where it is not UTF-8."""
+    """`content`, which begins at `line` and byte `offset` of `file`, as text. Raises UserError if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -154,24 +151,16 @@ def decode(content: bytes, file: Path, line: int = 1, offset: int = 0) -> str:
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """(number, line with its line end) of a file, gzip or not, streamed; only LF ends a line.
+    """Stream (number, line with its line end) of a file, gzipped or not. Only LF ends a line.
 
-    A byte-order mark at the start of a file of many notes belongs to none of them and is left out.
+    A byte-order mark at the start of a file with many notes belongs to none of them and is removed.
     """
     offset = 0
     try:
-        with open_bytes(file) as stream:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
             for number, content in enumerate(stream, 1):
                 line = decode(content, file, number, offset)
-                yield number, line.removeprefix(MARK) if number == 1 else line
+                yield number, line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
                 offset += len(content)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise UserError(f"{file}: not a complete gzip file; copy it again") from None
-
-
-def open_bytes(file: Path) -> BinaryIO:
-    """The file's bytes, unpacked if its name ends in .gz."""
-    return gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb")
-
-
-Met = Counter[str]

@@ -1,27 +1,31 @@
-"""brat stand-off: NAME.txt holds the note exactly, NAME.ann its tags; NAME is the note id.
+"""brat stand-off format: NAME.txt holds the text of a note, NAME.ann its tags; NAME is the note id.
 
-Offsets count code points of the .txt, a byte-order mark and every CR included. Text-bound lines (T) are read;
+Offsets count code points of the .txt, including a byte-order mark and every CR. Text-bound lines (T) are read;
 relations, events, attributes and comments are counted and left out.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
-from stages.corpora.readers.base import MARK, Met, RawNote, RawSpan, Tagged, decode, files, name_of
-from stages.shared.errors import UserError, at
+from stages.corpora.readers.base import BYTE_ORDER_MARK, RawNote, RawSpan, TaggedSettings, decode, files, name_of
+from stages.runtime.errors import UserError, at
 
 _TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) ([0-9]+ [0-9]+(?:;[0-9]+ [0-9]+)*)\t(.*)", re.DOTALL)
 # Relation, event, attribute, modification, normalisation, comment, equivalence.
 _OTHER = ("R", "E", "A", "M", "N", "#", "*")
 
 
-class Params(Tagged):
-    """Nothing beyond what every tagged format has."""
+class Brat(TaggedSettings):
+    """brat stand-off files."""
+
+    format: Literal["brat"]
 
 
-def read(path: Path, params: Params, met: Met) -> Iterator[RawNote]:
-    """The notes below `path`, by name; UserError on a file without its partner or a malformed line."""
+def read(path: Path, settings: Brat, counts: Counter[str]) -> Iterator[RawNote]:
+    """The notes below `path`, by name. Raises UserError for a file without its partner or a malformed line."""
     for file in files(path, ".txt", ".ann"):
         partner = file.with_suffix(".ann" if file.suffix == ".txt" else ".txt")
         if not partner.is_file():
@@ -29,14 +33,12 @@ def read(path: Path, params: Params, met: Met) -> Iterator[RawNote]:
                 f"{file}: has no {partner.name} beside it; add it (an empty .ann means no tags) or remove this file"
             )
         if file.suffix == ".txt":
-            spans = tuple(_spans(partner, met))
-            yield RawNote(
-                name_of(file, path), decode(file.read_bytes(), file), file, spans=spans, tag_file=partner
-            )
+            spans = tuple(_spans(partner, counts))
+            yield RawNote(name_of(file, path), decode(file.read_bytes(), file), file, spans=spans, tag_file=partner)
 
 
-def _spans(file: Path, met: Met) -> Iterator[RawSpan]:
-    content = decode(file.read_bytes(), file).removeprefix(MARK)
+def _spans(file: Path, counts: Counter[str]) -> Iterator[RawSpan]:
+    content = decode(file.read_bytes(), file).removeprefix(BYTE_ORDER_MARK)
     for number, line in enumerate(content.split("\n"), 1):
         line = line.removesuffix("\r")
         if match := _TEXT_BOUND.fullmatch(line):
@@ -44,8 +46,6 @@ def _spans(file: Path, met: Met) -> Iterator[RawSpan]:
             edges = (fragment.split(" ") for fragment in offsets.split(";"))
             yield RawSpan(tuple((int(start), int(end)) for start, end in edges), label, number, surface)
         elif line.startswith(_OTHER):
-            met["other_annotations"] += 1
+            counts["other_annotations"] += 1
         elif line.strip():
-            raise UserError(
-                f"{at(file, number)}: not a brat line; expected ID<TAB>LABEL START END<TAB>covered text"
-            )
+            raise UserError(f"{at(file, number)}: not a brat line; expected ID<TAB>LABEL START END<TAB>covered text")

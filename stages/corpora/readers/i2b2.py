@@ -1,34 +1,36 @@
-"""i2b2 2014 XML: one note per .xml, TEXT (one CDATA block) and TAGS; the file name is the note id, TYPE the label.
+"""i2b2 2014 XML: one note per .xml, with elements TEXT (one CDATA block) and TAGS; TYPE of a tag is its label.
 
-The note's text is what an XML parser gives, so CRLF in the file is LF in the text: offsets count in that, which the
-`text` attribute of every tag proves (an attribute has a space where the text has a line break).
+The file's name is the note id. The text is what an XML parser returns, so CRLF in the file is LF in the text, and
+offsets refer to that: the `text` attribute of every tag confirms it (with a space for a line break).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, NoReturn
 from xml.parsers import expat
 
-from stages.corpora.readers.base import MARK, Met, RawNote, RawSpan, Tagged, decode, files, name_of
-from stages.shared.errors import UserError, at
+from stages.corpora.readers.base import BYTE_ORDER_MARK, RawNote, RawSpan, TaggedSettings, decode, files, name_of
+from stages.runtime.errors import UserError, at
 
 
-class Params(Tagged):
-    """Nothing beyond what every tagged format has."""
+class I2b2(TaggedSettings):
+    """i2b2 2014 XML files."""
+
+    format: Literal["i2b2"]
 
 
-def read(path: Path, params: Params, met: Met) -> Iterator[RawNote]:
-    """The notes below `path`, by name; UserError on malformed XML or a tag without start, end or TYPE."""
+def read(path: Path, settings: I2b2, counts: Counter[str]) -> Iterator[RawNote]:
+    """The notes below `path`, by name. Raises UserError for malformed XML or a tag without start, end or TYPE."""
     for file in files(path, ".xml"):
-        source = decode(file.read_bytes(), file).removeprefix(MARK)
-        met["xml_crlf_read_as_lf"] += "\r" in source
+        source = decode(file.read_bytes(), file).removeprefix(BYTE_ORDER_MARK)
+        counts["xml_crlf_read_as_lf"] += "\r" in source
         parsed = _Parser(file, source)
-        yield RawNote(
-            name_of(file, path), "".join(parsed.text), file, spans=tuple(parsed.spans), tag_file=file
-        )
+        yield RawNote(name_of(file, path), "".join(parsed.text), file, spans=tuple(parsed.spans))
 
 
 class _Parser:
-    """Text and spans of one file. expat gives line numbers; a DOCTYPE is refused, so no entity can be declared."""
+    """Text and spans of one file, parsed by expat for its line numbers. Refuses DOCTYPE, so no entity is declared."""
 
     def __init__(self, file: Path, source: str) -> None:
         self.text: list[str] = []
@@ -37,9 +39,9 @@ class _Parser:
         self._open: list[str] = []
         self._texts = 0
         self._parser = expat.ParserCreate(encoding="utf-8")
-        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartDoctypeDeclHandler = lambda *_: self._stop("DOCTYPE is not read; remove it")
         self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
+        self._parser.EndElementHandler = lambda _: self._open.pop()
         self._parser.CharacterDataHandler = self._characters
         try:
             self._parser.Parse(source, True)
@@ -49,9 +51,6 @@ class _Parser:
         if self._texts != 1:
             raise UserError(f"{file}: {self._texts} TEXT elements; an i2b2 file has one below its root")
 
-    def _doctype(self, *_: object) -> None:
-        self._stop("DOCTYPE is not read; remove it")
-
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._open.append(name)
         inside = self._open[1:-1]
@@ -60,22 +59,15 @@ class _Parser:
         if self._open[1:] == ["TEXT"]:
             self._texts += 1
         if inside == ["TAGS"]:
-            self.spans.append(self._span(attributes))
-
-    def _span(self, attributes: dict[str, str]) -> RawSpan:
-        try:
-            fragment = (int(attributes["start"]), int(attributes["end"]))
-            label = attributes["TYPE"]
-        except (KeyError, ValueError):
-            self._stop("a tag needs start and end (whole numbers) and TYPE; add them")
-        return RawSpan((fragment,), label, self._parser.CurrentLineNumber, attributes.get("text"))
-
-    def _end(self, name: str) -> None:
-        self._open.pop()
+            try:
+                fragment, label = (int(attributes["start"]), int(attributes["end"])), attributes["TYPE"]
+            except (KeyError, ValueError):
+                self._stop("a tag needs start and end (whole numbers) and TYPE; add them")
+            self.spans.append(RawSpan((fragment,), label, self._parser.CurrentLineNumber, attributes.get("text")))
 
     def _characters(self, text: str) -> None:
         if self._open[1:] == ["TEXT"]:
             self.text.append(text)
 
-    def _stop(self, message: str) -> None:
+    def _stop(self, message: str) -> NoReturn:
         raise UserError(f"{at(self._file, self._parser.CurrentLineNumber)}: {message}")

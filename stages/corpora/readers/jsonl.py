@@ -1,103 +1,80 @@
-"""JSONL, plain or gzip: an object per line with an id, a text and, if the corpus is tagged, spans.
+"""JSON Lines, plain or gzipped: one object per line with an id, a text and, if the corpus is tagged, spans.
 
-A span is an object with start, end and label, or a [start, end, label] list; offsets count code points (Python), not
-bytes or UTF-16 units. Other keys are left out.
+A span is an object with start, end and label, or a list [start, end, label]. Offsets count code points, as in Python,
+not bytes or UTF-16 units. Other keys are ignored.
 """
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from stages.corpora.readers.base import Met, RawNote, RawSpan, Tagged, files, lines
-from stages.shared.errors import UserError, at
-from stages.shared.params import Section
+from stages.corpora.readers.base import Columns, RawNote, RawSpan, TaggedSettings, files, lines
+from stages.runtime.errors import UserError, at
 
-SUFFIXES = (".jsonl", ".jsonl.gz")
-# JSON may hold one, UTF-8 and so the note table may not.
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
+# JSON can express a lone surrogate; UTF-8, and with it the note table, cannot.
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Fields(Section):
+class Fields(Columns):
     """Names of the keys of a line."""
 
-    # Key of the note id, text or whole number.
-    id: str
-    # Key of the note's text.
-    text: str
-    # Key of the group id; null: from group_pattern, or each note is its own group.
-    group: str | None = None
-    # Key of the list of spans; null: an untagged corpus.
     spans: str | None = None
+    """Key of the list of spans. null for a corpus without tags."""
 
 
-class Params(Tagged):
-    """Params of JSONL files."""
+class Jsonl(TaggedSettings):
+    """JSON Lines files."""
 
-    # Names of the keys.
+    format: Literal["jsonl"]
     fields: Fields
+    """Names of the keys of a line."""
 
 
-def read(path: Path, params: Params, met: Met) -> Iterator[RawNote]:
-    """The notes of a file or of all files below `path`; UserError on a line that is not such an object."""
-    for file in files(path, *SUFFIXES):
+def read(path: Path, settings: Jsonl, counts: Counter[str]) -> Iterator[RawNote]:
+    """The notes of a file or of all files below `path`. Raises UserError for a line that is no such object."""
+    for file in files(path, ".jsonl", ".jsonl.gz"):
         for number, line in lines(file):
             if line.strip():
-                yield _note(line, params.fields, file, number)
+                yield _note(line, settings.fields, file, number)
 
 
-def _note(line: str, names: Fields, file: Path, number: int) -> RawNote:
+def _note(line: str, fields: Fields, file: Path, number: int) -> RawNote:
     where = at(file, number)
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where}: not valid JSON at column {error.colno} ({error.msg}); correct the line"
-        ) from None
+        raise UserError(f"{where}: not valid JSON at column {error.colno} ({error.msg}); correct the line") from None
     if not isinstance(row, dict):
         raise UserError(f"{where}: not a JSON object; each line is one note")
-    text = _value(row, names.text, where)
+    for name in (fields.id, fields.text, fields.group, fields.spans):
+        if name and name not in row:
+            raise UserError(f"{where}: no key {name}; correct the line or `fields` in params.yaml")
+    text, spans = row[fields.text], row[fields.spans] if fields.spans else []
     if not isinstance(text, str):
-        raise UserError(f"{where}: {names.text} is not text; correct the line")
-    if _HALF_PAIR.search(text):
-        raise UserError(f"{where}: {names.text} has half of a \\u surrogate pair; write the character itself")
-    spans = _value(row, names.spans, where) if names.spans else []
+        raise UserError(f"{where}: {fields.text} is not text; correct the line")
+    if _LONE_SURROGATE.search(text):
+        raise UserError(f"{where}: {fields.text} has half of a \\u surrogate pair; write the character itself")
     if not isinstance(spans, list):
-        raise UserError(f"{where}: {names.spans} is not a list; [] means no tags")
-    return RawNote(
-        note_id=_identifier(row, names.id, where),
-        text=text,
-        file=file,
-        line=number,
-        group=_identifier(row, names.group, where) if names.group else None,
-        spans=tuple(_span(span, names.spans, where, number) for span in spans),
-        tag_file=file,
-    )
+        raise UserError(f"{where}: {fields.spans} is not a list; [] means no tags")
+    note_id = _identifier(row[fields.id], fields.id, where)
+    group = _identifier(row[fields.group], fields.group, where) if fields.group else None
+    tags = tuple(_span(span, fields.spans, where, number) for span in spans)
+    return RawNote(note_id, text, file, number, group, tags)
 
 
-def _value(row: dict[str, Any], name: str, where: str) -> Any:
-    if name not in row:
-        raise UserError(f"{where}: no key {name}; correct the line or `fields` in params.yaml")
-    return row[name]
-
-
-def _identifier(row: dict[str, Any], name: str, where: str) -> str:
-    value = _value(row, name, where)
+def _identifier(value: Any, name: str, where: str) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
         raise UserError(f"{where}: {name} is neither text nor a whole number; correct the line")
     return str(value)
 
 
 def _span(span: Any, name: str | None, where: str, number: int) -> RawSpan:
-    if isinstance(span, dict):
-        start, end, label = span.get("start"), span.get("end"), span.get("label")
-    elif isinstance(span, list) and len(span) == 3:
-        start, end, label = span
-    else:
-        start = end = label = None
-    if type(start) is not int or type(end) is not int or not isinstance(label, str):
-        raise UserError(
-            f"{where}: a span in {name} lacks start and end (whole numbers) or label; correct the line"
-        )
-    return RawSpan(((start, end),), label, number)
+    match span:
+        case {"start": start, "end": end, "label": str(label)} | [start, end, str(label)] if (
+            type(start) is type(end) is int
+        ):
+            return RawSpan(((start, end),), label, number)
+    raise UserError(f"{where}: a span in {name} lacks start and end (whole numbers) or label; correct the line")

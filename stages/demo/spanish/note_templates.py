@@ -5,12 +5,7 @@ from stages.demo.spanish import words
 LEXICON = {
     **words.MEDICAL,
     # Numbers and names that look like PII.
-    "code": (
-        "(SNOMED {digits 8})",
-        "(SNOMED {digits 9})",
-        "(código {digits 5})",
-        "(CIE-10 {digits 2}.{0-9})",
-    ),
+    "code": ("(SNOMED {digits 8})", "(SNOMED {digits 9})", "(código {digits 5})", "(CIE-10 {digits 2}.{0-9})"),
     "decoy": (
         "Se administra vacuna, lote {digits 8}.",
         "Vacuna antigripal lote {digits 9} en deltoides.",
@@ -114,7 +109,7 @@ LEXICON = {
         "{h.name}   {h.record}\n{h.born}\n{h.job}\n{h.contact}\n",
         "{h.name}\n{h.id}   {h.born}\n{h.record}\n{h.insurance}\n{h.contact}\n",
     ),
-    # Sentences, by what they tell.
+    # Sentences, by what they are about.
     "present": (
         "<Varón|Mujer> de {age} que acude por {symptom} de {2-9} días de evolución.",
         "Paciente de {age}, {job}, que consulta por {symptom} y {symptom} {ago}.",

@@ -1,4 +1,4 @@
-"""Spanish public text of the demo: documents of other kinds, and cases as in textbooks."""
+"""Templates of the Spanish public text: documents of other kinds than the notes, and textbook cases."""
 
 from stages.demo.language import CLINICAL, listed
 from stages.demo.spanish import note_templates, words
@@ -51,7 +51,7 @@ LEXICON = {
         "cooperativa agrícola",
         "peña ciclista",
     ),
-    # Clinical prose without a patient's file around it.
+    # Clinical prose outside a patient's file.
     "clinical": (
         "La {disease} afecta sobre todo a personas mayores y se manifiesta por {symptom}.",
         "En la {disease}, el síntoma más frecuente es {symptom}, seguido de {symptom}.",
@@ -129,7 +129,7 @@ LEXICON = {
         "El león es un animal que vive en grupo y caza de noche.",
         "Anteayer cerró la última tienda del barrio.",
     ),
-    # How notes are kept, in the words of those who teach it.
+    # How notes are kept, as in a course on clinical documentation.
     "manual": (
         "La historia clínica reúne los antecedentes personales, la exploración, el diagnóstico y el tratamiento.",
         "El informe de alta hospitalaria recoge el motivo del ingreso, la evolución, el juicio clínico y el plan.",
@@ -178,7 +178,7 @@ LEXICON = {
         "enf. (enfermedad)",
         "hab. (habitual)",
     ),
-    # Words of clinical records, one by one.
+    # Single terms of clinical records.
     "term": listed(
         """
         antecedentes; motivo; evolución; diagnóstico; impresión; ingreso; juicio clínico; alergias; cigarrillos;
@@ -193,12 +193,7 @@ LEXICON = {
         cuello; hallazgos; lesiones; apetito; mejoría; remedios; rigidez
         """
     ),
-    "thanks": (
-        "Reciba un cordial saludo,",
-        "Muchas gracias por todo.",
-        "Quedamos a su disposición.",
-        "Un abrazo,",
-    ),
+    "thanks": ("Reciba un cordial saludo,", "Muchas gracias por todo.", "Quedamos a su disposición.", "Un abrazo,"),
 }
 
 DOCUMENTS = {

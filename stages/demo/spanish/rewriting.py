@@ -1,14 +1,11 @@
-"""How a Spanish note is said otherwise, by prompt: patterns and what stands for their matches, in order."""
+"""Rules that rewrite Spanish notes, by prompt: patterns and replacements, applied in order."""
 
 REWRITES = {
     "encyclopedia": (
         (r"\s*\n\s*", " "),
         (r"Antecedentes personales: ", "Entre las enfermedades anteriores están "),
         (r"Motivo(?: de consulta| del ingreso)?: ", "La causa de la visita fue "),
-        (
-            r"(?:Juicio clínico|Diagnóstico|Impresión(?: diagnóstica)?|JC): ",
-            "La enfermedad que se encontró fue ",
-        ),
+        (r"(?:Juicio clínico|Diagnóstico|Impresión(?: diagnóstica)?|JC): ", "La enfermedad que se encontró fue "),
         (r"Medicación(?: habitual)?: ", "Entre los medicamentos están "),
         (r"Fecha(?: de nacimiento)?: ", "La fecha fue "),
         (r"Sin alergias conocidas", "No se conocen alergias"),

@@ -9,64 +9,60 @@ _CHECK_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 MALE = listed(
     """
-    Ángel; León; Domingo; Salvador; Justo; Modesto; Plácido; Severo; Clemente; Bueno; Pío; Amado;
-    Benigno; Cándido; Fidel; Máximo; Leal; Jacinto; Narciso; Casto; Prudencio; Inocente; Pascual; Santos
+    Ángel; León; Domingo; Salvador; Justo; Modesto; Plácido; Severo; Clemente; Bueno; Pío; Amado; Benigno; Cándido;
+    Fidel; Máximo; Leal; Jacinto; Narciso; Casto; Prudencio; Inocente; Pascual; Santos
     """
 )
 FEMALE = listed(
     """
-    Rosa; Dolores; Consuelo; Pilar; Luz; Paz; Flor; Sol; Mercedes; Ángeles; Nieves; Esperanza; Soledad;
-    Remedios; Rocío; Amparo; Socorro; Salud; Caridad; Margarita; Violeta; Azucena; Estrella; Alma;
-    Victoria; Gracia; Milagros; Angustias; Blanca; Clara; Lluvia; Mar; Perla; Jacinta; Hortensia;
-    Begonia; Olvido; Piedad; Concepción; Encarnación; Asunción; Virtudes
+    Rosa; Dolores; Consuelo; Pilar; Luz; Paz; Flor; Sol; Mercedes; Ángeles; Nieves; Esperanza; Soledad; Remedios;
+    Rocío; Amparo; Socorro; Salud; Caridad; Margarita; Violeta; Azucena; Estrella; Alma; Victoria; Gracia; Milagros;
+    Angustias; Blanca; Clara; Lluvia; Mar; Perla; Jacinta; Hortensia; Begonia; Olvido; Piedad; Concepción;
+    Encarnación; Asunción; Virtudes
     """
 )
 LAST = listed(
     """
-    Cruz; Blanco; León; Rubio; Moreno; Delgado; Bravo; Crespo; Guerra; Iglesias; Herrero; Zapatero;
-    Pastor; Cabeza; Rojo; Leal; Franco; Marzo; Abril; Domingo; Costa; Cano; Segura; Torres; Reyes;
-    Calle; Vega; Campos; Ríos; Toledo; Zamora; Soria; Ávila; Cuenca; Medina; Sevilla; Valencia; Burgos;
-    Huesca; Segovia; Palencia; Carrasco; Bueno; Malo; Seco; Gordo; Calvo; Prieto; Barba; Cabello; Pie;
-    Rey; Conde; Marqués; Alcalde; Escribano; Molinero; Sastre; Tejedor; Peña; Roca; Monte; Bosque;
-    Prado; Fuente; Río; Puente; Castillo; Plaza; Corral; Casas; Palacios; Naranjo; Manzano; Romero;
-    Trigo; Cordero; Lobo; Gallo; Paloma; Pardo; Verde
+    Cruz; Blanco; León; Rubio; Moreno; Delgado; Bravo; Crespo; Guerra; Iglesias; Herrero; Zapatero; Pastor; Cabeza;
+    Rojo; Leal; Franco; Marzo; Abril; Domingo; Costa; Cano; Segura; Torres; Reyes; Calle; Vega; Campos; Ríos; Toledo;
+    Zamora; Soria; Ávila; Cuenca; Medina; Sevilla; Valencia; Burgos; Huesca; Segovia; Palencia; Carrasco; Bueno; Malo;
+    Seco; Gordo; Calvo; Prieto; Barba; Cabello; Pie; Rey; Conde; Marqués; Alcalde; Escribano; Molinero; Sastre;
+    Tejedor; Peña; Roca; Monte; Bosque; Prado; Fuente; Río; Puente; Castillo; Plaza; Corral; Casas; Palacios; Naranjo;
+    Manzano; Romero; Trigo; Cordero; Lobo; Gallo; Paloma; Pardo; Verde
     """
 )
 
 STREET_NAMES = listed(
     """
-    Mayor; del Olmo; de los Olivos; del Almendro; de la Ribera; del Mirador; de las Acacias; del Molino
-    Viejo; de la Alameda; del Tejo; de la Fragua; de la Noria; del Horno; de la Ermita; de las Eras; del
-    Pozo Dulce; de la Vega Baja; de los Tilos; del Romeral; de la Cantera; de los Alfareros; de los
-    Curtidores; de la Lonja; del Faro; de la Atalaya; del Encinar; del Sauce; de la Morera; de la
-    Higuera; del Nogal; de los Cerezos; del Laurel; del Arrabal; de la Judería; del Matadero; de la
-    Estación; del Ferrocarril; de la Constitución; de la Independencia; de la Libertad; de la Paz; de la
-    Concordia; de la Victoria; del Progreso; de la Industria; de la Alhóndiga; del Peso; de la Aduana;
-    de los Plateros; de los Tintoreros; de la Seda; del Lino; del Azafrán; de la Sal; del Vidrio; de la
-    Marina; del Puerto Chico; del Arenal; de la Playa Honda; de las Dunas; de los Pinos; del Roble; de
-    la Encina; del Castaño; del Avellano; del Espino; de la Jara; del Tomillo; del Cantueso; de la
-    Lavanda; de las Amapolas; de los Jazmines; de las Camelias; del Geranio; del Clavel; de la Azucena
-    Blanca; del Ruiseñor; de la Golondrina; de la Cigüeña; del Vencejo; del Jilguero; de la Alondra; del
-    Halcón; del Lince; del Corzo; de la Nutria; de la Trucha; Real; Nueva; Ancha; Larga; Honda; Alta;
-    Baja; Traviesa; Empedrada; Cerrada; del Sol Naciente; de la Luna; de las Estrellas; del Norte; del
-    Mediodía; de Poniente; de Levante; del Cierzo; de la Solana; de la Umbría; del Barranco; de la
-    Cuesta; del Collado; de la Sierra; del Valle; de la Llanura; del Páramo; de la Dehesa; del Soto
+    Mayor; del Olmo; de los Olivos; del Almendro; de la Ribera; del Mirador; de las Acacias; del Molino Viejo; de la
+    Alameda; del Tejo; de la Fragua; de la Noria; del Horno; de la Ermita; de las Eras; del Pozo Dulce; de la Vega
+    Baja; de los Tilos; del Romeral; de la Cantera; de los Alfareros; de los Curtidores; de la Lonja; del Faro; de la
+    Atalaya; del Encinar; del Sauce; de la Morera; de la Higuera; del Nogal; de los Cerezos; del Laurel; del Arrabal;
+    de la Judería; del Matadero; de la Estación; del Ferrocarril; de la Constitución; de la Independencia; de la
+    Libertad; de la Paz; de la Concordia; de la Victoria; del Progreso; de la Industria; de la Alhóndiga; del Peso; de
+    la Aduana; de los Plateros; de los Tintoreros; de la Seda; del Lino; del Azafrán; de la Sal; del Vidrio; de la
+    Marina; del Puerto Chico; del Arenal; de la Playa Honda; de las Dunas; de los Pinos; del Roble; de la Encina; del
+    Castaño; del Avellano; del Espino; de la Jara; del Tomillo; del Cantueso; de la Lavanda; de las Amapolas; de los
+    Jazmines; de las Camelias; del Geranio; del Clavel; de la Azucena Blanca; del Ruiseñor; de la Golondrina; de la
+    Cigüeña; del Vencejo; del Jilguero; de la Alondra; del Halcón; del Lince; del Corzo; de la Nutria; de la Trucha;
+    Real; Nueva; Ancha; Larga; Honda; Alta; Baja; Traviesa; Empedrada; Cerrada; del Sol Naciente; de la Luna; de las
+    Estrellas; del Norte; del Mediodía; de Poniente; de Levante; del Cierzo; de la Solana; de la Umbría; del Barranco;
+    de la Cuesta; del Collado; de la Sierra; del Valle; de la Llanura; del Páramo; de la Dehesa; del Soto
     """
 )
 HOSPITAL_NAMES = listed(
     """
-    San Telmo; Virgen de la Zarza; Virgen de los Álamos; Virgen de las Mieses; Virgen de la Cuesta;
-    Virgen de los Prados; Virgen de las Cumbres; Virgen de la Vega; Virgen de los Pinares; Virgen de las
-    Fuentes; Santa Brígida; Virgen del Espino; San Froilán; La Alborada; Monte Claro; Valdelagua; Las
-    Torcas; Santa Eulogia; Virgen del Páramo; San Marcial; Los Arcos; El Robledal; Costa Serena;
-    Torrealta; Campo Llano; San Baudilio; Santa Quiteria; Virgen de la Fuensanta; Ribera Alta; Peñaflor;
-    La Encomienda; San Críspulo; Los Almendros; Fuentenueva; Santa Obdulia; Virgen del Collado;
-    Miraflores; El Alcor; San Pelayo; Vallehermoso; Las Lomas; San Zoilo; Santa Casilda; Virgen de las
-    Eras; Puerta del Sur; Montealegre; La Ribera; San Millán; Los Cármenes; El Salto; Santa Marina;
-    Virgen del Faro; Arroyo Seco; Las Salinas; San Isidoro; Villarreal; La Estrella; Santa Rufina; El
-    Carrascal; Virgen de los Vientos; Las Huertas; San Atilano; Río Manso; El Soto; Santa Orosia; Puente
-    Viejo; La Torrecilla; San Segundo; Los Olmos; Virgen de la Peña; Cerro Gordo; Santa Tecla; La
-    Cañada; San Gervasio; El Parque; Nueva Esperanza; Las Viñas; San Onofre; Santa Leocadia
+    San Telmo; Virgen de la Zarza; Virgen de los Álamos; Virgen de las Mieses; Virgen de la Cuesta; Virgen de los
+    Prados; Virgen de las Cumbres; Virgen de la Vega; Virgen de los Pinares; Virgen de las Fuentes; Santa Brígida;
+    Virgen del Espino; San Froilán; La Alborada; Monte Claro; Valdelagua; Las Torcas; Santa Eulogia; Virgen del
+    Páramo; San Marcial; Los Arcos; El Robledal; Costa Serena; Torrealta; Campo Llano; San Baudilio; Santa Quiteria;
+    Virgen de la Fuensanta; Ribera Alta; Peñaflor; La Encomienda; San Críspulo; Los Almendros; Fuentenueva; Santa
+    Obdulia; Virgen del Collado; Miraflores; El Alcor; San Pelayo; Vallehermoso; Las Lomas; San Zoilo; Santa Casilda;
+    Virgen de las Eras; Puerta del Sur; Montealegre; La Ribera; San Millán; Los Cármenes; El Salto; Santa Marina;
+    Virgen del Faro; Arroyo Seco; Las Salinas; San Isidoro; Villarreal; La Estrella; Santa Rufina; El Carrascal;
+    Virgen de los Vientos; Las Huertas; San Atilano; Río Manso; El Soto; Santa Orosia; Puente Viejo; La Torrecilla;
+    San Segundo; Los Olmos; Virgen de la Peña; Cerro Gordo; Santa Tecla; La Cañada; San Gervasio; El Parque; Nueva
+    Esperanza; Las Viñas; San Onofre; Santa Leocadia
     """
 )
 HOSPITALS = (
@@ -78,13 +74,7 @@ HOSPITALS = (
     "H. U. {name}",
     "Clínica {name}",
 )
-CENTRES = (
-    "Centro de Salud {name}",
-    "CS {name}",
-    "Consultorio {name}",
-    "Residencia {name}",
-    "Ambulatorio {name}",
-)
+CENTRES = ("Centro de Salud {name}", "CS {name}", "Consultorio {name}", "Residencia {name}", "Ambulatorio {name}")
 CITIES = (
     ("Albacete", "02"),
     ("Alcalá de Henares", "28"),
@@ -140,14 +130,13 @@ CITIES = (
 )
 PROFESSIONS = listed(
     """
-    albañil; administrativa; agricultor; alfarero; apicultora; auxiliar de geriatría; bibliotecaria;
-    bombero; camarero; carnicero; carpintero; cartera; cerrajero; cocinera; comercial; conductor de
-    autobús; conserje; contable; costurera; dependienta; electricista; encofrador; florista; fontanero;
-    fotógrafo; ganadero; guarda forestal; herrero; hostelero; informático; ingeniera agrónoma;
-    jardinero; joyero; limpiadora; maestra; maquinista de tren; marinero; mecánico; minero; modista;
-    músico; notario; operario de fábrica; panadero; pastor; peluquera; periodista; pescador; pintor;
-    profesora de instituto; recepcionista; relojero; repartidor; sastre; soldador; taxista;
-    teleoperadora; tornero; transportista; traductora; vendedor ambulante; veterinaria; vigilante de
+    albañil; administrativa; agricultor; alfarero; apicultora; auxiliar de geriatría; bibliotecaria; bombero;
+    camarero; carnicero; carpintero; cartera; cerrajero; cocinera; comercial; conductor de autobús; conserje;
+    contable; costurera; dependienta; electricista; encofrador; florista; fontanero; fotógrafo; ganadero; guarda
+    forestal; herrero; hostelero; informático; ingeniera agrónoma; jardinero; joyero; limpiadora; maestra; maquinista
+    de tren; marinero; mecánico; minero; modista; músico; notario; operario de fábrica; panadero; pastor; peluquera;
+    periodista; pescador; pintor; profesora de instituto; recepcionista; relojero; repartidor; sastre; soldador;
+    taxista; teleoperadora; tornero; transportista; traductora; vendedor ambulante; veterinaria; vigilante de
     seguridad; zapatero
     """
 )
@@ -165,9 +154,7 @@ KIN = (
     ("cuñada", True),
     ("pareja", True),
 )
-MONTHS = tuple(
-    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
-)
+MONTHS = tuple("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split())
 WEEKDAYS = tuple("lunes martes miércoles jueves viernes sábado domingo".split())
 DATES = {
     "full": (
@@ -181,14 +168,7 @@ DATES = {
         "{dd}-{mon}-{y}",
         "{y}-{mm}-{dd}",
     ),
-    "day": (
-        "{d} de {month}",
-        "{d} de {month}",
-        "{weekday} {d} de {month}",
-        "{dd}/{mm}",
-        "{d}/{m}",
-        "día {d}",
-    ),
+    "day": ("{d} de {month}", "{d} de {month}", "{weekday} {d} de {month}", "{dd}/{mm}", "{d}/{m}", "día {d}"),
     "month": ("{month} de {y}", "{month} del {y}", "{mon} {y}", "{mm}/{y}"),
     "year": ("{y}",),
 }
@@ -230,7 +210,7 @@ ABBREVIATIONS = {
 
 
 def resident_id(rng: Random, born: date) -> str:
-    """A DNI or NIE with a wrong check letter: nobody's."""
+    """A DNI or NIE with a wrong check letter, so that it is nobody's."""
     foreign = rng.random() < 0.15
     number = rng.randrange(10**6, 10**7) if foreign else rng.randrange(10**7, 10**8)
     letter = rng.choice(_CHECK_LETTERS.replace(_CHECK_LETTERS[number % 23], ""))
@@ -241,103 +221,38 @@ def resident_id(rng: Random, born: date) -> str:
 
 
 MEDICAL = {
-    "disease": (
-        "hipertensión arterial",
-        "diabetes mellitus tipo 2",
-        "dislipemia",
-        "fibrilación auricular",
-        "insuficiencia cardiaca",
-        "asma bronquial",
-        "EPOC moderada",
-        "artrosis de rodilla",
-        "hipotiroidismo",
-        "enfermedad de Parkinson",
-        "enfermedad de Chagas",
-        "enfermedad de Crohn",
-        "síndrome de Sjögren",
-        "tiroiditis de Hashimoto",
-        "enfermedad de Alzheimer",
-        "insuficiencia renal crónica",
-        "migraña",
-        "úlcera gástrica",
-        "hernia de hiato",
-        "glaucoma",
-        "enfermedad de Paget",
-        "síndrome de Raynaud",
-        "anemia ferropénica",
-        "gota",
-        "psoriasis",
+    "disease": listed(
+        """
+        hipertensión arterial; diabetes mellitus tipo 2; dislipemia; fibrilación auricular; insuficiencia
+        cardiaca; asma bronquial; EPOC moderada; artrosis de rodilla; hipotiroidismo; enfermedad de Parkinson;
+        enfermedad de Chagas; enfermedad de Crohn; síndrome de Sjögren; tiroiditis de Hashimoto; enfermedad de
+        Alzheimer; insuficiencia renal crónica; migraña; úlcera gástrica; hernia de hiato; glaucoma; enfermedad de
+        Paget; síndrome de Raynaud; anemia ferropénica; gota; psoriasis
+        """
     ),
-    "diagnosis": (
-        "neumonía basal [derecha|izquierda]",
-        "infección urinaria",
-        "cólico renal [derecho|izquierdo]",
-        "fractura de Colles [derecha|izquierda]",
-        "colecistitis aguda",
-        "pancreatitis leve",
-        "gastroenteritis aguda",
-        "insuficiencia cardiaca descompensada",
-        "crisis asmática",
-        "síncope vasovagal",
-        "trombosis venosa profunda",
-        "celulitis en pierna [derecha|izquierda]",
-        "vértigo periférico",
-        "parálisis de Bell",
-        "fibrilación auricular rápida",
-        "lumbalgia mecánica",
-        "apendicitis aguda",
-        "diverticulitis no complicada",
-        "bronquitis aguda",
-        "tendinitis de Aquiles",
+    "diagnosis": listed(
+        """
+        neumonía basal [derecha|izquierda]; infección urinaria; cólico renal [derecho|izquierdo]; fractura de
+        Colles [derecha|izquierda]; colecistitis aguda; pancreatitis leve; gastroenteritis aguda; insuficiencia
+        cardiaca descompensada; crisis asmática; síncope vasovagal; trombosis venosa profunda; celulitis en pierna
+        [derecha|izquierda]; vértigo periférico; parálisis de Bell; fibrilación auricular rápida; lumbalgia
+        mecánica; apendicitis aguda; diverticulitis no complicada; bronquitis aguda; tendinitis de Aquiles
+        """
     ),
-    "symptom": (
-        "dolor abdominal",
-        "dolor torácico",
-        "disnea de esfuerzo",
-        "fiebre de hasta 38,{1-9} ºC",
-        "tos con expectoración blanca",
-        "mareo",
-        "cefalea",
-        "náuseas y vómitos",
-        "palpitaciones",
-        "dolor lumbar",
-        "edema en piernas",
-        "pérdida de peso",
-        "cansancio",
-        "orina de color rosa",
-        "dolor en rodilla [derecha|izquierda]",
-        "estreñimiento",
-        "diarrea",
-        "escalofríos",
-        "dificultad para hablar",
-        "debilidad en brazo [derecho|izquierdo]",
+    "symptom": listed(
+        """
+        dolor abdominal; dolor torácico; disnea de esfuerzo; fiebre de hasta 38,{1-9} ºC; tos con expectoración
+        blanca; mareo; cefalea; náuseas y vómitos; palpitaciones; dolor lumbar; edema en piernas; pérdida de peso;
+        cansancio; orina de color rosa; dolor en rodilla [derecha|izquierda]; estreñimiento; diarrea; escalofríos;
+        dificultad para hablar; debilidad en brazo [derecho|izquierdo]
+        """
     ),
-    "drug": (
-        "paracetamol",
-        "ibuprofeno",
-        "enalapril",
-        "metformina",
-        "omeprazol",
-        "simvastatina",
-        "atorvastatina",
-        "furosemida",
-        "bisoprolol",
-        "apixabán",
-        "amoxicilina",
-        "levofloxacino",
-        "salbutamol",
-        "prednisona",
-        "tramadol",
-        "metamizol",
-        "Sintrom",
-        "Adiro",
-        "Ventolin",
-        "Nolotil",
-        "insulina glargina",
-        "lorazepam",
-        "levotiroxina",
-        "Augmentine",
-        "digoxina",
+    "drug": listed(
+        """
+        paracetamol; ibuprofeno; enalapril; metformina; omeprazol; simvastatina; atorvastatina; furosemida;
+        bisoprolol; apixabán; amoxicilina; levofloxacino; salbutamol; prednisona; tramadol; metamizol; Sintrom;
+        Adiro; Ventolin; Nolotil; insulina glargina; lorazepam; levotiroxina; Augmentine; digoxina
+        """
     ),
     "dose": (
         "{drug} {2-90}0 mg cada {6-12} h",
@@ -345,34 +260,18 @@ MEDICAL = {
         "{drug} {1-9}00 mg (1-0-1)",
         "{drug} 1 comprimido al día",
     ),
-    "department": (
-        "Cardiología",
-        "Medicina Interna",
-        "Urología",
-        "Digestivo",
-        "Neumología",
-        "Traumatología",
-        "Neurología",
-        "Hospital de Día",
-        "Unidad del Dolor",
-        "Unidad de Ictus",
-        "Centro de Rehabilitación",
-        "Cirugía General",
-        "Servicio de Urgencias",
-        "Endocrinología",
-        "Radiodiagnóstico",
+    "department": listed(
+        """
+        Cardiología; Medicina Interna; Urología; Digestivo; Neumología; Traumatología; Neurología; Hospital de
+        Día; Unidad del Dolor; Unidad de Ictus; Centro de Rehabilitación; Cirugía General; Servicio de Urgencias;
+        Endocrinología; Radiodiagnóstico
+        """
     ),
-    "sign": (
-        "signo de Murphy negativo",
-        "signo de Blumberg negativo",
-        "maniobra de Valsalva sin cambios",
-        "maniobra de Lasègue negativa",
-        "signo de Babinski ausente",
-        "prueba de Romberg positiva",
-        "signo de Homans dudoso",
-        "Glasgow 15/15",
-        "EVA {3-9}/10",
-        "agudeza visual 20/{20-60}",
-        "índice de Barthel {40-100}/100",
+    "sign": listed(
+        """
+        signo de Murphy negativo; signo de Blumberg negativo; maniobra de Valsalva sin cambios; maniobra de
+        Lasègue negativa; signo de Babinski ausente; prueba de Romberg positiva; signo de Homans dudoso; Glasgow
+        15/15; EVA {3-9}/10; agudeza visual 20/{20-60}; índice de Barthel {40-100}/100
+        """
     ),
 }

@@ -5,12 +5,7 @@ from stages.demo.swedish import words
 LEXICON = {
     **words.MEDICAL,
     # Numbers and names that look like PII.
-    "code": (
-        "(SNOMED {digits 8})",
-        "(SNOMED {digits 9})",
-        "(kod {digits 5})",
-        "(ICD {letter.code}{10-99}.{0-9})",
-    ),
+    "code": ("(SNOMED {digits 8})", "(SNOMED {digits 9})", "(kod {digits 5})", "(ICD {letter.code}{10-99}.{0-9})"),
     "letter.code": ("I", "J", "K", "M"),
     "decoy": (
         "Vaccin ges, batchnr {digits 8}.",
@@ -115,7 +110,7 @@ LEXICON = {
         "{h.name}   {h.record}\n{h.born}\n{h.job}\n{h.contact}\n",
         "{h.name}\n{h.id}   {h.born}\n{h.record}\n{h.insurance}\n{h.contact}\n",
     ),
-    # Sentences, by what they tell.
+    # Sentences, by what they are about.
     "present": (
         "<Man|Kvinna>, {age}, som söker för {symptom} {ago}.",
         "Patient, {age}, {job}, söker på grund av {symptom} och {symptom} {ago}.",

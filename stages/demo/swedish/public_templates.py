@@ -1,4 +1,4 @@
-"""Swedish public text of the demo: documents of other kinds, and cases as in textbooks."""
+"""Templates of the Swedish public text: documents of other kinds than the notes, and textbook cases."""
 
 from stages.demo.language import CLINICAL, listed
 from stages.demo.swedish import note_templates, words
@@ -7,17 +7,7 @@ LEXICON = {
     **words.MEDICAL,
     **{name: note_templates.LEXICON[name] for name in (*CLINICAL, "letter.code")},
     "job": words.PROFESSIONS,
-    "organ": (
-        "hjärtat",
-        "levern",
-        "lungan",
-        "njuren",
-        "magsäcken",
-        "hjärnan",
-        "sköldkörteln",
-        "tarmen",
-        "skelettet",
-    ),
+    "organ": ("hjärtat", "levern", "lungan", "njuren", "magsäcken", "hjärnan", "sköldkörteln", "tarmen", "skelettet"),
     "season": ("våren", "sommaren", "hösten", "vintern"),
     "event": (
         "bokmässan",
@@ -41,15 +31,8 @@ LEXICON = {
         "tre lådor böcker",
         "ett svart paraply",
     ),
-    "club": (
-        "stadsbiblioteket",
-        "simhallen",
-        "hembygdsföreningen",
-        "fjällklubben",
-        "musikskolan",
-        "cykelklubben",
-    ),
-    # Clinical prose without a patient's file around it.
+    "club": ("stadsbiblioteket", "simhallen", "hembygdsföreningen", "fjällklubben", "musikskolan", "cykelklubben"),
+    # Clinical prose outside a patient's file.
     "clinical": (
         "{^disease} drabbar mest äldre och visar sig som {symptom}.",
         "Vid {disease} är {symptom} vanligast, följt av {symptom}.",
@@ -127,7 +110,7 @@ LEXICON = {
         "En björn sover hela vintern i sitt ide.",
         "I förrgår stängde den sista butiken i byn.",
     ),
-    # How records are kept, in the words of those who teach it.
+    # How records are kept, as in a course on clinical documentation.
     "manual": (
         "Journalen rymmer tidigare sjukdomar, status, bedömning, diagnos, behandling och planering.",
         "I epikrisen står när patienten är inskriven och utskriven, inläggningsorsak och vårdförlopp.",
@@ -175,7 +158,7 @@ LEXICON = {
         "ktr (kontroll)",
         "bsv (besvär)",
     ),
-    # Words of clinical records, one by one.
+    # Single terms of clinical records.
     "term": listed(
         """
         journalnummer; patientnr; förskrivarkod; försäkringsnr; frikort; postnummer; postort; bostadsadress;

@@ -1,4 +1,4 @@
-"""How a Swedish note is said otherwise, by prompt: patterns and what stands for their matches, in order."""
+"""Rules that rewrite Swedish notes, by prompt: patterns and replacements, applied in order."""
 
 REWRITES = {
     "encyclopedia": (

@@ -7,56 +7,52 @@ from stages.demo.language import listed
 
 MALE = listed(
     """
-    Björn; Sten; Stig; Frej; Ulf; Varg; Sven; Bo; Love; Vide; Ask; Alv; Hjalmar; Torsten; Holger;
-    Ragnar; Leo; Dag; Loke; Folke; Vigg; Frank; Noel; Sixten; Bror; Ernst; Mark; Jarl; Tor; Sol
+    Björn; Sten; Stig; Frej; Ulf; Varg; Sven; Bo; Love; Vide; Ask; Alv; Hjalmar; Torsten; Holger; Ragnar; Leo; Dag;
+    Loke; Folke; Vigg; Frank; Noel; Sixten; Bror; Ernst; Mark; Jarl; Tor; Sol
     """
 )
 FEMALE = listed(
     """
-    Ros; Lilja; Viola; Linnea; Ängla; Saga; Vår; Stina; My; Tuva; Iris; Stjärna; Sol; Lykke; Siv; Tora;
-    Rut; Ruth; Dagny; Solveig; Bodil; Dagmar; Tindra; Tyra; Ebba; Pärla; Gull; Ylva; Maj; Juni; Hedda;
-    Sommar; Alma; Stella; Vilja; Svea; Freja; Sif
+    Ros; Lilja; Viola; Linnea; Ängla; Saga; Vår; Stina; My; Tuva; Iris; Stjärna; Sol; Lykke; Siv; Tora; Rut; Ruth;
+    Dagny; Solveig; Bodil; Dagmar; Tindra; Tyra; Ebba; Pärla; Gull; Ylva; Maj; Juni; Hedda; Sommar; Alma; Stella;
+    Vilja; Svea; Freja; Sif
     """
 )
 LAST = listed(
     """
-    Ek; Lind; Berg; Alm; Dahl; Sten; Björn; Stark; Frisk; Rask; Modig; Glad; Lång; Hjort; Falk; Örn;
-    Svan; Lax; Ros; Blom; Gren; Kvist; Löv; Rot; Ström; Å; Fors; Holm; Strand; Sand; Hammar; Spjut;
-    Sköld; Hjelm; Svärd; Dolk; Trygg; Rolig; Rapp; Stål; Silver; Brand; Frost; Snö; Vinter; Sommar;
-    Höst; Dag; Morgon; Natt; Kraft; Munk; Präst; Kung; Lans; Flink; Quick; Orre; Trast; Duva; Höök;
-    Varg; Räv; Bäck; Sjö; Ö; Malm; Koppar; Flod; Tall; Gran; Asp; Rönn; Hägg; Hassel; Lönn; Bok; Sälg;
-    Järn; Tapper; Ståhl; Vass; Kall; Kruse; Hård; Mild
+    Ek; Lind; Berg; Alm; Dahl; Sten; Björn; Stark; Frisk; Rask; Modig; Glad; Lång; Hjort; Falk; Örn; Svan; Lax; Ros;
+    Blom; Gren; Kvist; Löv; Rot; Ström; Å; Fors; Holm; Strand; Sand; Hammar; Spjut; Sköld; Hjelm; Svärd; Dolk; Trygg;
+    Rolig; Rapp; Stål; Silver; Brand; Frost; Snö; Vinter; Sommar; Höst; Dag; Morgon; Natt; Kraft; Munk; Präst; Kung;
+    Lans; Flink; Quick; Orre; Trast; Duva; Höök; Varg; Räv; Bäck; Sjö; Ö; Malm; Koppar; Flod; Tall; Gran; Asp; Rönn;
+    Hägg; Hassel; Lönn; Bok; Sälg; Järn; Tapper; Ståhl; Vass; Kall; Kruse; Hård; Mild
     """
 )
 
 STREET_NAMES = listed(
     """
-    Aspvägen; Björkvägen; Lindgatan; Ekgatan; Granstigen; Tallbacken; Rönnvägen; Häggvägen; Hasselgatan;
-    Lönngatan; Kastanjevägen; Syrenvägen; Rosenstigen; Liljegatan; Violvägen; Tulpangränd; Nejlikevägen;
-    Klövervägen; Hallonstigen; Smultronvägen; Blåbärsvägen; Lingonstigen; Körsbärsvägen; Äppelgatan;
-    Päronvägen; Plommonstigen; Kungsgatan; Drottninggatan; Storgatan; Lillgatan; Nygatan; Gamla vägen;
-    Skolgatan; Kyrkogatan; Prästgatan; Klostergatan; Torggatan; Hamngatan; Sjögatan; Strandvägen;
-    Åvägen; Bäckvägen; Forsgatan; Brogatan; Kvarngatan; Sågvägen; Smedjegatan; Bruksvägen; Fabriksgatan;
-    Järnvägsgatan; Stationsgatan; Banvägen; Postgatan; Rådhusgatan; Tullgatan; Södra vägen; Norra gatan;
-    Östra gatan; Västra vägen; Parkgatan; Trädgårdsgatan; Ängsvägen; Åkervägen; Hagvägen; Lundvägen;
-    Skogsvägen; Mossvägen; Bergsgatan; Kullgatan; Backvägen; Dalvägen; Solvägen; Månstigen; Stjärngatan;
-    Norrskensvägen; Vintergatan; Sommarvägen; Vårgatan; Höststigen; Midsommarvägen; Lärkvägen;
-    Trastvägen; Svalgatan; Falkvägen; Örnstigen; Ugglevägen; Orrvägen; Tjädervägen; Hjortvägen;
-    Älgstigen; Rävgatan; Björnvägen; Vargstigen; Lovägen; Harvägen; Ekorrvägen; Gäddvägen; Laxgatan;
-    Abborrgränd; Seglarvägen; Fiskargatan; Skepparegatan; Lotsvägen; Fyrvägen; Garvaregatan;
-    Skomakargatan; Bagaregatan; Snickarvägen; Målargatan; Vävarvägen; Mjölnarvägen; Kolarstigen;
-    Jägarvägen; Soldatgatan; Ryttarvägen; Hantverkargatan
+    Aspvägen; Björkvägen; Lindgatan; Ekgatan; Granstigen; Tallbacken; Rönnvägen; Häggvägen; Hasselgatan; Lönngatan;
+    Kastanjevägen; Syrenvägen; Rosenstigen; Liljegatan; Violvägen; Tulpangränd; Nejlikevägen; Klövervägen;
+    Hallonstigen; Smultronvägen; Blåbärsvägen; Lingonstigen; Körsbärsvägen; Äppelgatan; Päronvägen; Plommonstigen;
+    Kungsgatan; Drottninggatan; Storgatan; Lillgatan; Nygatan; Gamla vägen; Skolgatan; Kyrkogatan; Prästgatan;
+    Klostergatan; Torggatan; Hamngatan; Sjögatan; Strandvägen; Åvägen; Bäckvägen; Forsgatan; Brogatan; Kvarngatan;
+    Sågvägen; Smedjegatan; Bruksvägen; Fabriksgatan; Järnvägsgatan; Stationsgatan; Banvägen; Postgatan; Rådhusgatan;
+    Tullgatan; Södra vägen; Norra gatan; Östra gatan; Västra vägen; Parkgatan; Trädgårdsgatan; Ängsvägen; Åkervägen;
+    Hagvägen; Lundvägen; Skogsvägen; Mossvägen; Bergsgatan; Kullgatan; Backvägen; Dalvägen; Solvägen; Månstigen;
+    Stjärngatan; Norrskensvägen; Vintergatan; Sommarvägen; Vårgatan; Höststigen; Midsommarvägen; Lärkvägen;
+    Trastvägen; Svalgatan; Falkvägen; Örnstigen; Ugglevägen; Orrvägen; Tjädervägen; Hjortvägen; Älgstigen; Rävgatan;
+    Björnvägen; Vargstigen; Lovägen; Harvägen; Ekorrvägen; Gäddvägen; Laxgatan; Abborrgränd; Seglarvägen; Fiskargatan;
+    Skepparegatan; Lotsvägen; Fyrvägen; Garvaregatan; Skomakargatan; Bagaregatan; Snickarvägen; Målargatan;
+    Vävarvägen; Mjölnarvägen; Kolarstigen; Jägarvägen; Soldatgatan; Ryttarvägen; Hantverkargatan
     """
 )
 HOSPITAL_NAMES = listed(
     """
-    Almhöjden; Björkliden; Ekdala; Furulund; Granhult; Hagaborg; Klockarbo; Lindhaga; Mossbacken;
-    Norrgläntan; Åsbo; Rosendala; Solgläntan; Tallåsen; Västerglänta; Ängslunda; Östmarken; Kvarnforsen;
-    Stenbacka; Sjöhaga; Holmsätra; Fridhäll; Karlsro; Kungsliden; Lillhamra; Marieborg; Nyhyttan;
-    Parkliden; Ramslunda; Sandhaga; Torsbo; Ulvsunda; Vallhöjd; Ådala; Öbacka; Brunnsta; Dalhamra;
-    Edslunda; Fagerhult; Gårdslätt; Hammarbo; Isberga; Källbo; Ljungliden; Myrhaga; Näsbrunn; Olofsdal;
-    Prästlunda; Rönnhöjd; Skogslycka; Strandliden; Tomtelunda; Vikingsro; Vinterdala; Åkerslätt; Ärlebo;
-    Örngläntan; Bergslätt; Lövhamra; Hjortliden
+    Almhöjden; Björkliden; Ekdala; Furulund; Granhult; Hagaborg; Klockarbo; Lindhaga; Mossbacken; Norrgläntan; Åsbo;
+    Rosendala; Solgläntan; Tallåsen; Västerglänta; Ängslunda; Östmarken; Kvarnforsen; Stenbacka; Sjöhaga; Holmsätra;
+    Fridhäll; Karlsro; Kungsliden; Lillhamra; Marieborg; Nyhyttan; Parkliden; Ramslunda; Sandhaga; Torsbo; Ulvsunda;
+    Vallhöjd; Ådala; Öbacka; Brunnsta; Dalhamra; Edslunda; Fagerhult; Gårdslätt; Hammarbo; Isberga; Källbo;
+    Ljungliden; Myrhaga; Näsbrunn; Olofsdal; Prästlunda; Rönnhöjd; Skogslycka; Strandliden; Tomtelunda; Vikingsro;
+    Vinterdala; Åkerslätt; Ärlebo; Örngläntan; Bergslätt; Lövhamra; Hjortliden
     """
 )
 HOSPITALS = (
@@ -67,13 +63,7 @@ HOSPITALS = (
     "Sjukhuset {name}",
     "{name}kliniken",
 )
-CENTRES = (
-    "Vårdcentralen {name}",
-    "{name}s vårdcentral",
-    "VC {name}",
-    "Hälsocentralen {name}",
-    "{name}s äldreboende",
-)
+CENTRES = ("Vårdcentralen {name}", "{name}s vårdcentral", "VC {name}", "Hälsocentralen {name}", "{name}s äldreboende")
 CITIES = (
     ("Alingsås", "44"),
     ("Arboga", "73"),
@@ -122,13 +112,12 @@ CITIES = (
 )
 PROFESSIONS = listed(
     """
-    arkitekt; bagare; barnskötare; bibliotekarie; biodlare; brandman; brevbärare; busschaufför; bonde;
-    cellist; ekonom; elektriker; fiskare; florist; fotograf; frisör; förskollärare; glasblåsare;
-    guldsmed; gruvarbetare; gymnasielärare; hovslagare; illustratör; ingenjör; journalist; jurist;
-    jägmästare; kakelsättare; kassörska; kock; kranförare; lagerarbetare; lantbrukare; lokförare;
-    lokalvårdare; mekaniker; murare; musiker; målare; mäklare; organist; personlig assistent;
-    plåtslagare; polis; präst; receptionist; redovisningskonsult; rörmokare; servitris; sjöman;
-    skogsarbetare; skräddare; smed; snickare; sotare; svetsare; systemutvecklare; säljare; taxichaufför;
+    arkitekt; bagare; barnskötare; bibliotekarie; biodlare; brandman; brevbärare; busschaufför; bonde; cellist;
+    ekonom; elektriker; fiskare; florist; fotograf; frisör; förskollärare; glasblåsare; guldsmed; gruvarbetare;
+    gymnasielärare; hovslagare; illustratör; ingenjör; journalist; jurist; jägmästare; kakelsättare; kassörska; kock;
+    kranförare; lagerarbetare; lantbrukare; lokförare; lokalvårdare; mekaniker; murare; musiker; målare; mäklare;
+    organist; personlig assistent; plåtslagare; polis; präst; receptionist; redovisningskonsult; rörmokare; servitris;
+    sjöman; skogsarbetare; skräddare; smed; snickare; sotare; svetsare; systemutvecklare; säljare; taxichaufför;
     timmerman; trädgårdsmästare; truckförare; urmakare; vaktmästare; väktare; översättare
     """
 )
@@ -146,9 +135,7 @@ KIN = (
     ("barnbarn", False),
     ("granne", True),
 )
-MONTHS = tuple(
-    "januari februari mars april maj juni juli augusti september oktober november december".split()
-)
+MONTHS = tuple("januari februari mars april maj juni juli augusti september oktober november december".split())
 WEEKDAYS = tuple("måndag tisdag onsdag torsdag fredag lördag söndag".split())
 DATES = {
     "full": (
@@ -162,14 +149,7 @@ DATES = {
         "{yy}{mm}{dd}",
         "{dd}.{mm}.{y}",
     ),
-    "day": (
-        "{d}/{m}",
-        "{d}/{m}",
-        "{d} {month}",
-        "den {d} {month}",
-        "{weekday} {d} {month}",
-        "{weekday} {d}/{m}",
-    ),
+    "day": ("{d}/{m}", "{d}/{m}", "{d} {month}", "den {d} {month}", "{weekday} {d} {month}", "{weekday} {d}/{m}"),
     "month": ("{month} {y}", "{month} -{yy}", "{mon} {y}", "{y}-{mm}"),
     "year": ("{y}",),
 }
@@ -208,7 +188,7 @@ ABBREVIATIONS = {
 
 
 def resident_id(rng: Random, born: date) -> str:
-    """A personal identity number with a wrong check digit: nobody's."""
+    """A personal identity number with a wrong check digit, so that it is nobody's."""
     number = f"{born:%y%m%d}{rng.randrange(1000):03}"
     doubled = (int(digit) * (2 - place % 2) for place, digit in enumerate(number))
     check = -sum(part // 10 + part % 10 for part in doubled) % 10
@@ -226,101 +206,36 @@ def resident_id(rng: Random, born: date) -> str:
 
 
 MEDICAL = {
-    "disease": (
-        "hypertoni",
-        "diabetes typ 2",
-        "hyperlipidemi",
-        "förmaksflimmer",
-        "hjärtsvikt",
-        "astma",
-        "KOL",
-        "knäartros",
-        "hypotyreos",
-        "Parkinsons sjukdom",
-        "Crohns sjukdom",
-        "Sjögrens syndrom",
-        "Alzheimers sjukdom",
-        "kronisk njursvikt",
-        "migrän",
-        "magsår",
-        "glaukom",
-        "Raynauds fenomen",
-        "järnbristanemi",
-        "gikt",
-        "psoriasis",
-        "Ménières sjukdom",
-        "ulcerös kolit",
-        "reumatoid artrit",
+    "disease": listed(
+        """
+        hypertoni; diabetes typ 2; hyperlipidemi; förmaksflimmer; hjärtsvikt; astma; KOL; knäartros; hypotyreos;
+        Parkinsons sjukdom; Crohns sjukdom; Sjögrens syndrom; Alzheimers sjukdom; kronisk njursvikt; migrän;
+        magsår; glaukom; Raynauds fenomen; järnbristanemi; gikt; psoriasis; Ménières sjukdom; ulcerös kolit;
+        reumatoid artrit
+        """
     ),
-    "diagnosis": (
-        "pneumoni",
-        "urinvägsinfektion",
-        "njursten [höger|vänster]",
-        "Collesfraktur [höger|vänster]",
-        "akut kolecystit",
-        "pankreatit",
-        "gastroenterit",
-        "försämrad hjärtsvikt",
-        "astmaexacerbation",
-        "vasovagal synkope",
-        "djup ventrombos",
-        "erysipelas [höger|vänster] underben",
-        "godartad lägesyrsel",
-        "Bells pares",
-        "snabbt förmaksflimmer",
-        "lumbago",
-        "appendicit",
-        "divertikulit",
-        "akut bronkit",
-        "hälseneruptur",
+    "diagnosis": listed(
+        """
+        pneumoni; urinvägsinfektion; njursten [höger|vänster]; Collesfraktur [höger|vänster]; akut kolecystit;
+        pankreatit; gastroenterit; försämrad hjärtsvikt; astmaexacerbation; vasovagal synkope; djup ventrombos;
+        erysipelas [höger|vänster] underben; godartad lägesyrsel; Bells pares; snabbt förmaksflimmer; lumbago;
+        appendicit; divertikulit; akut bronkit; hälseneruptur
+        """
     ),
-    "symptom": (
-        "buksmärta",
-        "bröstsmärta",
-        "andfåddhet",
-        "feber upp till 38,{1-9}",
-        "hosta med vita upphostningar",
-        "yrsel",
-        "huvudvärk",
-        "illamående och kräkningar",
-        "hjärtklappning",
-        "ryggsmärta",
-        "bensvullnad",
-        "viktnedgång",
-        "trötthet",
-        "rosafärgad urin",
-        "smärta i [höger|vänster] knä",
-        "förstoppning",
-        "diarré",
-        "frossa",
-        "svårt att tala",
-        "svaghet i [höger|vänster] arm",
+    "symptom": listed(
+        """
+        buksmärta; bröstsmärta; andfåddhet; feber upp till 38,{1-9}; hosta med vita upphostningar; yrsel;
+        huvudvärk; illamående och kräkningar; hjärtklappning; ryggsmärta; bensvullnad; viktnedgång; trötthet;
+        rosafärgad urin; smärta i [höger|vänster] knä; förstoppning; diarré; frossa; svårt att tala; svaghet i
+        [höger|vänster] arm
+        """
     ),
-    "drug": (
-        "paracetamol",
-        "ibuprofen",
-        "enalapril",
-        "metformin",
-        "omeprazol",
-        "simvastatin",
-        "atorvastatin",
-        "furosemid",
-        "bisoprolol",
-        "Eliquis",
-        "amoxicillin",
-        "ciprofloxacin",
-        "Ventoline",
-        "prednisolon",
-        "tramadol",
-        "Alvedon",
-        "Waran",
-        "Trombyl",
-        "Kåvepenin",
-        "insulin glargin",
-        "oxazepam",
-        "Levaxin",
-        "Citodon",
-        "digoxin",
+    "drug": listed(
+        """
+        paracetamol; ibuprofen; enalapril; metformin; omeprazol; simvastatin; atorvastatin; furosemid; bisoprolol;
+        Eliquis; amoxicillin; ciprofloxacin; Ventoline; prednisolon; tramadol; Alvedon; Waran; Trombyl; Kåvepenin;
+        insulin glargin; oxazepam; Levaxin; Citodon; digoxin
+        """
     ),
     "dose": (
         "{drug} {2-90}0 mg x {1-4}",
@@ -328,34 +243,18 @@ MEDICAL = {
         "{drug} {1-9}00 mg 1+0+1",
         "{drug} en tablett om dagen",
     ),
-    "department": (
-        "Medicinkliniken",
-        "Kirurgmottagningen",
-        "Hjärtmottagningen",
-        "Ortopedkliniken",
-        "Lungmottagningen",
-        "Urologen",
-        "Neurologen",
-        "Strokeenheten",
-        "Smärtmottagningen",
-        "Akutmottagningen",
-        "Dagkirurgin",
-        "Röntgenavdelningen",
-        "Geriatriken",
-        "Rehabkliniken",
-        "Ögonmottagningen",
+    "department": listed(
+        """
+        Medicinkliniken; Kirurgmottagningen; Hjärtmottagningen; Ortopedkliniken; Lungmottagningen; Urologen;
+        Neurologen; Strokeenheten; Smärtmottagningen; Akutmottagningen; Dagkirurgin; Röntgenavdelningen;
+        Geriatriken; Rehabkliniken; Ögonmottagningen
+        """
     ),
-    "sign": (
-        "Murphys tecken negativt",
-        "Valsalvas manöver utan effekt",
-        "Lasègue negativ",
-        "Babinski negativ bilateralt",
-        "Rombergs prov positivt",
-        "Homans tecken tveksamt",
-        "GCS 15/15",
-        "VAS {3-9}/10",
-        "visus 20/{20-60}",
-        "Barthel {40-100}/100",
-        "hjärtljud utan blåsljud",
+    "sign": listed(
+        """
+        Murphys tecken negativt; Valsalvas manöver utan effekt; Lasègue negativ; Babinski negativ bilateralt;
+        Rombergs prov positivt; Homans tecken tveksamt; GCS 15/15; VAS {3-9}/10; visus 20/{20-60}; Barthel
+        {40-100}/100; hjärtljud utan blåsljud
+        """
     ),
 }

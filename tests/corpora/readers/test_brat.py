@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from stages.corpora.prepare import load_params, prepare
-from stages.shared import notes
-from tests.corpora.raw import SECRET, fails, read, real, spans
+from tests.corpora.raw import SECRET, catalog, fails, prepared, read, real, spans
 
 BRAT: dict[str, Any] = {"format": "brat", "labels": ["NAME", "DATE"]}
 
@@ -37,26 +35,15 @@ def test_offsets_count_code_points_of_the_unchanged_text(tmp_path: Path, before:
 
 
 def test_byte_order_marks_and_crlf_are_counted_by_note(tmp_path: Path) -> None:
-    files = {
-        "a.txt": "\ufeffa\r\nb\r\n",
-        "a.ann": "",
-        "b.txt": "x\r\n",
-        "b.ann": "",
-        "c.txt": "y\n",
-        "c.ann": "",
-    }
+    files = {"a.txt": "\ufeffa\r\nb\r\n", "a.ann": "", "b.txt": "x\r\n", "b.ann": "", "c.txt": "y\n", "c.ann": ""}
     _, report = read(tmp_path, files, **BRAT)
     assert report["met"]["notes_with_byte_order_mark"] == 1
     assert report["met"]["notes_with_crlf"] == 2
     assert report["met"]["notes_without_spans"] == 3
 
 
-@pytest.mark.parametrize(
-    ("line_break", "surface"), [("\n", "Ana Ruiz"), ("\r\n", "Ana  Ruiz"), ("\r\n", "Ana Ruiz")]
-)
-def test_a_line_break_inside_a_span_is_a_space_in_the_ann(
-    tmp_path: Path, line_break: str, surface: str
-) -> None:
+@pytest.mark.parametrize(("line_break", "surface"), [("\n", "Ana Ruiz"), ("\r\n", "Ana  Ruiz"), ("\r\n", "Ana Ruiz")])
+def test_a_line_break_inside_a_span_is_a_space_in_the_ann(tmp_path: Path, line_break: str, surface: str) -> None:
     text = f"de Ana{line_break}Ruiz"
     [read_note], _ = read(tmp_path, note(text, f"T1\tNAME 3 {len(text)}\t{surface}"), **BRAT)
     assert spans(read_note) == [(3, len(text), "NAME", f"Ana{line_break}Ruiz")]
@@ -83,14 +70,7 @@ def test_other_annotations_are_counted_and_left_out(tmp_path: Path) -> None:
 
 
 def test_ids_are_names_with_their_folders_and_hidden_files_are_left_out(tmp_path: Path) -> None:
-    files = {
-        "ward/b.1.txt": "x",
-        "ward/b.1.ann": "",
-        "a.txt": "y",
-        "a.ann": "",
-        ".git/c.txt": "z",
-        "notes.md": "m",
-    }
+    files = {"ward/b.1.txt": "x", "ward/b.1.ann": "", "a.txt": "y", "a.ann": "", ".git/c.txt": "z", "notes.md": "m"}
     table, _ = read(tmp_path, files, **BRAT)
     assert [n.note_id for n in table] == ["a", "ward/b.1"]
 
@@ -98,11 +78,7 @@ def test_ids_are_names_with_their_folders_and_hidden_files_are_left_out(tmp_path
 @pytest.mark.parametrize(
     ("text", "annotation", "expected"),
     [
-        (
-            f"{SECRET} x",
-            f"T1\tNAME 1 10\t{SECRET}",
-            ["a.ann:1: ", "text at offsets 1-10", "invalid_offsets: drop"],
-        ),
+        (f"{SECRET} x", f"T1\tNAME 1 10\t{SECRET}", ["a.ann:1: ", "text at offsets 1-10", "invalid_offsets: drop"]),
         (f"{SECRET} x", f"T1\tNAME 0 99\t{SECRET}", ["a.ann:1: ", "0-99", "(0-11)"]),
         (f"{SECRET} x", "T1\tNAME 3 3\t", ["a.ann:1: ", "3-3 are empty"]),
         (f"{SECRET} x", "T1\tNAME 9 10\t ", ["a.ann:1: ", "only white space"]),
@@ -150,9 +126,9 @@ def test_one_id_in_two_parts_is_an_error(tmp_path: Path) -> None:
 
 
 def test_meddocan_is_read_whole(tmp_path: Path) -> None:
-    folder = real("meddocan")
-    settings = load_params("meddocan", Path(__file__).parents[3] / "profiles" / "meddocan-cpu.yaml")
-    report = prepare(folder, "meddocan", settings, tmp_path / "out")
+    entry = catalog("meddocan", "profiles/shared/meddocan.yaml")
+    parts = catalog("meddocan", "profiles/meddocan-cpu.yaml")["raw"]
+    table, report = prepared(tmp_path, real("meddocan"), entry["labels"], entry["raw"] | parts)
     assert {part: (c["notes"], c["spans"]) for part, c in report["parts"].items()} == {
         "train": (500, 11333),
         "test": (250, 5801),
@@ -162,10 +138,10 @@ def test_meddocan_is_read_whole(tmp_path: Path) -> None:
     labels: dict[str, set[str]] = {"train": set(), "test": set()}
     groups: dict[str, set[str]] = {"train": set(), "test": set()}
     shared = []
-    for read_note in notes.read(tmp_path / "out"):
+    for read_note in table:
         labels[read_note.split] |= {span.label for span in read_note.spans}
         groups[read_note.split].add(read_note.group_id)
         shared += [read_note.group_id] if read_note.split == "test" else []
     assert (len(labels["train"]), len(labels["test"])) == (21, 22)
-    assert labels["train"] | labels["test"] == set(settings.labels)
+    assert labels["train"] | labels["test"] == set(entry["labels"])
     assert sum(group in groups["train"] for group in shared) == 17

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from stages.corpora.prepare import prepare
-from stages.corpora.readers.conll import Params
-from stages.shared import notes
-from tests.corpora.raw import SECRET, fails, read, real, spans
+from tests.corpora.raw import SECRET, fails, prepared, read, real, spans
 
 CONLL: dict[str, Any] = {
     "format": "conll",
@@ -18,9 +15,7 @@ CONLL: dict[str, Any] = {
     "documents": "docstart",
     "labels": ["PER", "LOC"],
 }
-TWO = (
-    "-DOCSTART-\tO\n\nSra.\tO\nAna\tB-PER\nRuiz\tI-PER\n\nVive\tO\nVigo\tB-LOC\n\n-DOCSTART-\tO\n\nNada\tO\n"
-)
+TWO = "-DOCSTART-\tO\n\nSra.\tO\nAna\tB-PER\nRuiz\tI-PER\n\nVive\tO\nVigo\tB-LOC\n\n-DOCSTART-\tO\n\nNada\tO\n"
 
 
 def test_documents_sentences_and_spans(tmp_path: Path) -> None:
@@ -33,14 +28,9 @@ def test_documents_sentences_and_spans(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("documents", "expected"),
-    [
-        ("blank_line", {"t-1": "Sra. Ana Ruiz", "t-2": "Vive Vigo"}),
-        ("file", {"t": "Sra. Ana Ruiz\nVive Vigo"}),
-    ],
+    [("blank_line", {"t-1": "Sra. Ana Ruiz", "t-2": "Vive Vigo"}), ("file", {"t": "Sra. Ana Ruiz\nVive Vigo"})],
 )
-def test_blank_lines_or_files_can_be_documents(
-    tmp_path: Path, documents: str, expected: dict[str, str]
-) -> None:
+def test_blank_lines_or_files_can_be_documents(tmp_path: Path, documents: str, expected: dict[str, str]) -> None:
     content = "\nSra.\tO\nAna\tB-PER\nRuiz\tI-PER\n\n\nVive\tO\nVigo\tB-LOC\n"
     table, _ = read(tmp_path, {"t.tsv": content}, **{**CONLL, "documents": documents})
     assert {note.note_id: note.text for note in table} == expected
@@ -79,11 +69,7 @@ def test_inside_without_begin_is_an_error_or_begins_a_span(tmp_path: Path) -> No
         (f"{SECRET}\tO\n", {}, ["t.conll:1: a token before the first -DOCSTART-", "documents"]),
         (f"-DOCSTART-\tO\n{SECRET}\tO\n", {"documents": "file"}, ["t.conll:1: ", "documents: docstart"]),
         (f"-DOCSTART-\tO\n-DOCSTART-\tO\n{SECRET}\tO\n", {}, ["t.conll:1: an empty note"]),
-        (
-            f"-DOCSTART-\tO\n{SECRET}\tO\n".encode() + b"Mu\xf1oz\tO\n",
-            {},
-            ["t.conll:3: not UTF-8 at byte 27"],
-        ),
+        (f"-DOCSTART-\tO\n{SECRET}\tO\n".encode() + b"Mu\xf1oz\tO\n", {}, ["t.conll:3: not UTF-8 at byte 27"]),
         ("\n", {}, ["no notes in it"]),
     ],
 )
@@ -95,9 +81,9 @@ def test_a_bad_line_is_one_message_with_file_line_and_remedy(
 
 def test_ncbi_disease_is_read_whole(tmp_path: Path) -> None:
     folder = real("ncbi-disease")
-    settings = Params(**{**CONLL, "labels": ["Disease"], "documents": "blank_line", "path": "train.tsv"})
-    report = prepare(folder, "ncbi", settings, tmp_path / "out")
+    raw = {"format": "conll", "separator": "tab", "columns": 2, "documents": "blank_line", "path": "train.tsv"}
+    table, report = prepared(tmp_path, folder, {"Disease": "other"}, raw)
     tokens = [line for line in (folder / "train.tsv").read_text().split("\n") if line]
     assert report["labels"] == {"Disease": sum(line.endswith("\tB-Disease") for line in tokens)}
     assert report["words"] == len(tokens)
-    assert sum(len(note.text.split(" ")) for note in notes.read(tmp_path / "out")) == len(tokens)
+    assert sum(len(note.text.split(" ")) for note in table) == len(tokens)

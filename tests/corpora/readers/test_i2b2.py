@@ -5,11 +5,8 @@ from typing import Any
 
 import pytest
 
-from stages.corpora.prepare import load_params, prepare
-from stages.corpora.readers import brat, i2b2
-from stages.shared import notes
-from stages.shared.notes import Span
-from tests.corpora.raw import SECRET, fails, read, real, spans
+from stages.notes.note_table import Span
+from tests.corpora.raw import SECRET, catalog, fails, raw_notes, read, real, spans
 
 I2B2: dict[str, Any] = {"format": "i2b2", "labels": ["DOCTOR", "DATE"]}
 
@@ -73,12 +70,10 @@ def test_a_bad_file_is_one_message_with_file_line_and_remedy(
 
 
 def test_meddocan_xml_and_brat_give_the_same_notes(tmp_path: Path) -> None:
-    folder = real("meddocan")
-    labels = load_params("meddocan", Path(__file__).parents[3] / "profiles" / "meddocan-cpu.yaml").labels
+    labels = list(catalog("meddocan", "profiles/shared/meddocan.yaml")["labels"])
     tables: dict[str, dict[str, tuple[str, tuple[Span, ...]]]] = {}
-    for name_, reader, place in (("i2b2", i2b2, "train/xml"), ("brat", brat, "train/brat")):
-        settings = reader.Params(format=name_, path=place, labels=labels)
-        prepare(folder, "meddocan", settings, tmp_path / name_)
-        tables[name_] = {n.note_id: (n.text, n.spans) for n in notes.read(tmp_path / name_)}
+    for format, place in (("i2b2", "train/xml"), ("brat", "train/brat")):
+        found = raw_notes(real("meddocan"), labels, format=format, path=place)
+        tables[format] = {n.note_id: (n.text, n.spans) for n in found}
     assert len(tables["i2b2"]) == 20
     assert {key: tables["brat"][key] for key in tables["i2b2"]} == tables["i2b2"]

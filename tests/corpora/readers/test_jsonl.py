@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from stages.corpora.prepare import prepare
-from stages.corpora.readers.jsonl import Params
-from tests.corpora.raw import SECRET, fails, read, real, spans
+from tests.corpora.raw import SECRET, fails, prepared, read, real, spans
 
 FIELDS = {"id": "note_id", "text": "text", "spans": "spans"}
-JSONL: dict[str, Any] = {"format": "jsonl", "labels": {"per": "NAME", "misc": None}, "fields": FIELDS}
+JSONL: dict[str, Any] = {
+    "format": "jsonl",
+    "labels": ["NAME"],
+    "rename": {"per": "NAME", "misc": None},
+    "fields": FIELDS,
+}
 
 
 def row(text: Any = SECRET, note_id: Any = "a", **more: Any) -> str:
@@ -81,8 +84,6 @@ def test_a_broken_gzip_file_is_an_error(tmp_path: Path, content: bytes) -> None:
 
 
 def test_e3c_is_read_whole(tmp_path: Path) -> None:
-    settings = Params(
-        format="jsonl", labels=[], path="es-nubes.jsonl", fields={"id": "note_id", "text": "text"}
-    )
-    report = prepare(real("e3c"), "nubes", settings, tmp_path / "out")
+    raw = {"format": "jsonl", "path": "es-nubes.jsonl", "fields": {"id": "note_id", "text": "text"}}
+    _, report = prepared(tmp_path, real("e3c"), {}, raw)
     assert (report["notes"], report["words"] // 1000) == (615, 556)

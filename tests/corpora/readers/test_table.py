@@ -10,10 +10,7 @@ import pytest
 
 from tests.corpora.raw import SECRET, fails, lay_out, read
 
-TABLE: dict[str, Any] = {
-    "format": "table",
-    "columns": {"id": "ROW_ID", "text": "TEXT", "group": "SUBJECT_ID"},
-}
+TABLE: dict[str, Any] = {"format": "table", "columns": {"id": "ROW_ID", "text": "TEXT", "group": "SUBJECT_ID"}}
 CSV = (
     '"ROW_ID","SUBJECT_ID","CATEGORY","TEXT"\r\n'
     '1,22,"Nursing","Pt ""ok"", seen.\r\n\r\n\tBP 120/80\n 👩🏽 Jose\u0301"\r\n'
@@ -45,9 +42,7 @@ def test_csv_text_is_as_quoted(tmp_path: Path, name: str, content: bytes) -> Non
 
 
 def test_parquet_with_whole_number_ids(tmp_path: Path) -> None:
-    parquet(
-        tmp_path / "raw/note.parquet", note_id=[5, 6], person_id=[1, 2], note_text=TEXTS, extra=[None, 1.5]
-    )
+    parquet(tmp_path / "raw/note.parquet", note_id=[5, 6], person_id=[1, 2], note_text=TEXTS, extra=[None, 1.5])
     columns = {"id": "note_id", "text": "note_text", "group": "person_id"}
     table, _ = read(tmp_path, {}, format="table", columns=columns)
     assert [(n.note_id, n.group_id, n.text) for n in table] == [("5", "1", TEXTS[0]), ("6", "2", TEXTS[1])]
@@ -94,15 +89,9 @@ def test_a_bad_csv_is_one_message_with_file_line_and_remedy(
     ("columns", "expected"),
     [
         ({"ROW_ID": [1], "TEXT": [SECRET]}, "no column SUBJECT_ID"),
-        (
-            {"ROW_ID": [1.0], "SUBJECT_ID": [2], "TEXT": [SECRET]},
-            "column ROW_ID is double, expected text or whole",
-        ),
+        ({"ROW_ID": [1.0], "SUBJECT_ID": [2], "TEXT": [SECRET]}, "column ROW_ID is double, expected text or whole"),
         ({"ROW_ID": [1], "SUBJECT_ID": [2], "TEXT": [b"x"]}, "column TEXT is binary, expected text"),
-        (
-            {"ROW_ID": [1, 2], "SUBJECT_ID": [2, None], "TEXT": [SECRET] * 2},
-            "row 2: column SUBJECT_ID is empty",
-        ),
+        ({"ROW_ID": [1, 2], "SUBJECT_ID": [2, None], "TEXT": [SECRET] * 2}, "row 2: column SUBJECT_ID is empty"),
         ({"ROW_ID": [1], "SUBJECT_ID": [2], "TEXT": pa.array([None], pa.string())}, "an empty note"),
     ],
 )

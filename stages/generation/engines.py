@@ -1,0 +1,90 @@
+"""A language model in this process that answers requests."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stages.generation import sampling
+from stages.generation.requests import Answer, Batches, Count, Keep, Prompt, Request, Sampling, token_ids
+from stages.lm import models
+from stages.notes import note_table
+from stages.runtime.errors import UserError
+
+
+class InProcess:
+    """A causal language model, loaded when the first answer is needed.
+
+    Chats are batched by length, so that little computation is lost to prompts of different lengths. Texts to
+    continue are batched in their order.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Sampling, name: str | None = None, load: Callable[[], Any] | None = None
+    ) -> None:
+        """`folder` has the tokenizer and, unless `load` returns the model, the weights; `name` is for provenance."""
+        self.folder, self.settings = folder, settings
+        self.name = name or models.digest(folder)
+        self.tokenizer = models.load_tokenizer(folder)
+        self._load = load or (lambda: models.load_decoder(folder, settings.precision))
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, on its device."""
+        return self._load().to(models.device()).eval()
+
+    @cached_property
+    def positions(self) -> int:
+        """The context in tokens."""
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(models.resolve(self.folder))
+        return getattr(config, "max_position_embeddings", None) or 10**9
+
+    def batches(self, requests: Sequence[Request]) -> Batches:
+        lengths = [0 if isinstance(one.prompt, str) else len(self._encode(one.prompt)) for one in requests]
+        limit = self.settings.max_new_tokens
+        if any(lengths) and max(lengths) + limit > self.positions:
+            raise UserError(
+                f"{self.folder}: the context is {self.positions} tokens, but the longest piece takes {max(lengths)} "
+                f"with its prompt, and its answer may take {limit}; lower pretraining.pieces.tokens or "
+                "pretraining.rephrase.sampling.max_new_tokens in params.yaml"
+            )
+        order = sorted(range(len(requests)), key=lambda number: -lengths[number])
+        return list(note_table.batched(order, self.settings.chunk))
+
+    def answer(self, requests: Sequence[Request], batches: Batches, keep: Keep, on_tokens: Count) -> None:
+        begin, end = models.edges(self.tokenizer)
+        for batch in batches:
+            prompts = [self._encode(requests[number].prompt) for number in batch]
+            ends = {end}
+            if not isinstance(requests[batch[0]].prompt, str):
+                # The generation config of an instruction-tuned model may name several tokens that end an answer.
+                more = self.model.generation_config.eos_token_id
+                ends |= set(more if isinstance(more, list) else [more]) - {None}
+            samples = sampling.sample(
+                self.model,
+                prompts,
+                [requests[number].seed for number in batch],
+                ends=sorted(ends),
+                never=sorted({*self.tokenizer.all_special_ids, begin} - ends),
+                temperature=self.settings.temperature,
+                top_p=self.settings.top_p,
+                max_new_tokens=max(1, min(self.settings.max_new_tokens, self.positions - max(map(len, prompts)))),
+                on_tokens=on_tokens,
+            )
+            for number, prompt, sample in zip(batch, prompts, samples, strict=True):
+                # The first token of a text to continue only marks its beginning.
+                ids = [*prompt[1:], *sample.ids] if requests[number].echo else sample.ids
+                text = self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+                keep(number, Answer(text, sample.ended, len(sample.ids)))
+
+    def _encode(self, prompt: Prompt) -> list[int]:
+        if isinstance(prompt, str):
+            return token_ids(prompt, self.tokenizer)
+        if not self.tokenizer.chat_template:
+            raise UserError(
+                f"{self.folder}: the model has no chat template, so it was not trained to follow instructions; name "
+                "an instruction-tuned model in models.rephraser"
+            )
+        return self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)

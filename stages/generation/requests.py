@@ -1,0 +1,147 @@
+"""What is asked of a language model, in this process or behind a server, and what it answers.
+
+Answers are kept on disk as they arrive, so that a killed stage asks only for the missing ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import Field
+
+from stages.lm import models
+from stages.runtime.params import Section
+
+# A text to continue, or a chat: messages with `role` and `content`.
+Prompt = str | list[dict[str, str]]
+
+
+class Sampling(Section):
+    """How texts are sampled from a language model."""
+
+    temperature: float = Field(gt=0)
+    """Softmax temperature. Paper 1 uses 1.0; Nemotron-CC, which paper 2 follows, 0.5."""
+    top_p: float = Field(gt=0, le=1)
+    """Nucleus sampling: total probability of the tokens that are sampled from. Paper 1 uses 0.95, Nemotron-CC 0.9."""
+    max_new_tokens: int = Field(ge=1)
+    """Tokens after which a text that has not ended is cut off."""
+    chunk: int = Field(default=64, ge=1)
+    """Batch size of a model in this process. It affects rounding, and therefore the sampled texts."""
+    precision: models.Precision = "fp32"
+    """Arithmetic of a model in this process: fp32, or bf16 on hardware that has it."""
+
+
+class Request(NamedTuple):
+    """A prompt, the seed of its answer, and whether the answer repeats the prompt (for texts to continue)."""
+
+    prompt: Prompt
+    seed: tuple[int, int]
+    echo: bool = False
+
+
+class Answer(NamedTuple):
+    """A sampled text, whether it ended by itself, and the number of sampled tokens."""
+
+    text: str
+    ended: bool
+    tokens: int
+
+
+# Numbers of requests that are answered together.
+Batches = list[list[int]]
+# Takes the number of a request and its answer.
+Keep = Callable[[int, Answer], None]
+Count = Callable[[int], Any]
+
+
+class Engine(Protocol):
+    """A language model that answers requests."""
+
+    # Model and version, as written to the provenance of its texts.
+    name: str
+    settings: Sampling
+
+    def batches(self, requests: Sequence[Request]) -> Batches:
+        """Return the numbers of the requests that are answered together: equal batches get equal answers.
+
+        Raises UserError, before any weights are loaded, for requests that the model cannot answer.
+        """
+
+    def answer(self, requests: Sequence[Request], batches: Batches, keep: Keep, on_tokens: Count) -> None:
+        """Answer the requests in `batches`.
+
+        `keep` is called with the number of a request and its answer as soon as there is one, in any order, and
+        `on_tokens` with the number of tokens sampled since the last call.
+        """
+
+
+def token_ids(text: str, tokenizer: Any) -> list[int]:
+    """Return the tokens of a text to continue, after the token that began every document in training."""
+    return [models.edges(tokenizer)[0], *tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+
+class AnswerStore:
+    """Answers by key, complete or absent, in a file of JSON lines. Memory: 200 bytes for each key and position."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._starts: dict[str, int] = {}
+        with path.open("a+b") as file:
+            file.seek(0)
+            end = 0
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # cut off by a kill
+                self._starts[json.loads(line)["key"]] = end
+                end += len(line)
+            file.truncate(end)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._starts
+
+    def __getitem__(self, key: str) -> Answer:
+        with self.path.open("rb") as file:
+            file.seek(self._starts[key])
+            return Answer(*json.loads(file.readline())["answer"])
+
+    def add(self, key: str, answer: Answer) -> None:
+        """Write an answer to disk, unless the store has one under this key."""
+        if key not in self._starts:
+            with self.path.open("ab") as file:
+                self._starts[key] = file.tell()
+                file.write((json.dumps({"key": key, "answer": answer}) + "\n").encode())
+
+
+def answers(
+    engine: Engine,
+    requests: Sequence[Request],
+    store: AnswerStore,
+    on_answer: Callable[[], Any] = lambda: None,
+    on_tokens: Count = lambda count: None,
+) -> Iterator[Answer]:
+    """Yield the answer to each request, in the order of the requests.
+
+    The engine answers the batches of which the store lacks an answer. `on_answer` is called after each new answer,
+    `on_tokens` with the number of tokens sampled since the last call.
+    """
+    kind = [engine.name, engine.settings.model_dump(include={"temperature", "top_p", "max_new_tokens", "precision"})]
+    keys = [""] * len(requests)
+    missing = []
+    for batch in engine.batches(requests):
+        # All that the answers to a batch depend on.
+        content = json.dumps([kind, [requests[number] for number in batch]], sort_keys=True)
+        together = hashlib.sha256(content.encode()).hexdigest()[:32]
+        for place, number in enumerate(batch):
+            keys[number] = f"{together}-{place}"
+        if any(keys[number] not in store for number in batch):
+            missing.append(batch)
+
+    def keep(number: int, answer: Answer) -> None:
+        store.add(keys[number], answer)
+        on_answer()
+
+    if missing:
+        engine.answer(requests, missing, keep, on_tokens)
+    yield from map(store.__getitem__, keys)

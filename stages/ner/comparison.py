@@ -1,0 +1,192 @@
+"""The arms of a corpus compared: scores, labels, confused words, operating points, curves, and a table."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import polars as pl
+
+from stages.ner.cells import Cell, Sources
+from stages.notes import note_table
+from stages.runtime import markdown
+from stages.runtime.grid import Grid
+from stages.runtime.params import Section
+from stages.scoring import counting, intervals, scores
+from stages.scoring.counting import Counts
+
+QUESTION = "What does training on invented notes cost? Every arm is scored on the same real test notes"
+# What is said of the test notes, by `Compare.blind`.
+BLIND = {
+    True: "on which no setting was chosen",
+    False: "whose scores were known while settings were chosen, so they flatter every arm",
+}
+# The scores that the arms are compared by, and what tables call them.
+COLUMNS = {
+    "strict_f1": "strict F1",
+    "strict_precision": "precision",
+    "strict_recall": "recall",
+    "token_f1": "token F1",
+    "blind_recall": "PII words hidden",
+    "clean_notes": "clean notes",
+    "leaks_per_note": "leaks per note",
+    "seen_recall": "recall, seen PII",
+    "unseen_recall": "recall, unseen PII",
+}
+# The scores of an operating point in the table.
+_OPERATION = ("blind_recall", "clean_notes", "leaks_per_note", "needless", "strict_recall")
+
+
+class Compare(Section):
+    """How the arms are compared."""
+
+    at: ClassVar[str] = "ner.compare"
+
+    reference: str = "real"
+    """The arm that the other arms are compared with, one of grid.arms."""
+    blind: bool
+    """Whether every setting was chosen without knowing scores on the test notes. The table and the report say so."""
+    bootstrap: intervals.Bootstrap = intervals.Bootstrap()
+    """Bootstrap behind all intervals and p-values; every arm gets the same samples."""
+
+
+def count(sources: Sources, grid: Grid, corpus: str) -> dict[str, list[Counts]]:
+    """Return, by arm, the counts of every seed over the test notes of all folds."""
+    split = sources.split / corpus
+    seen = {fold: counting.surfaces(note_table.read(split / str(fold) / "train")) for fold in grid.folds}
+
+    def pooled(arm: str, seed: int) -> Counts:
+        folds = [Cell(corpus, arm, fold, seed) for fold in grid.folds]
+        return counting.pool([counting.count(sources.pairs(cell), seen[cell.fold]) for cell in folds])
+
+    return {arm: [pooled(arm, seed) for seed in grid.seeds] for arm in grid.arms}
+
+
+def arm_rows(
+    corpus: str, counts: Mapping[str, Sequence[Counts]], trained: Mapping[Cell, Mapping[str, Any]], settings: Compare
+) -> pl.DataFrame:
+    """One row per arm: scores with intervals, paired difference from the reference, and the training budget.
+
+    `counts` are those of every seed by arm, `trained` the metrics of ner_train.
+    """
+    reference, bootstrap = counts[settings.reference], settings.bootstrap
+    rows = []
+    for arm, replicates in counts.items():
+        row: dict[str, Any] = {"corpus": corpus, "arm": arm}
+        row |= {name: float(intervals.mean(scores.SCORES[name], replicates)) for name in COLUMNS}
+        samples = intervals.resample(replicates, bootstrap)
+        for name in COLUMNS:
+            drawn = intervals.over_replicates(scores.SCORES[name](samples), bootstrap)
+            row[f"{name}_low"], row[f"{name}_high"] = intervals.interval(drawn)
+        difference = intervals.difference(scores.strict_f1, replicates, reference, bootstrap)
+        row["difference"], row["difference_low"], row["difference_high"] = difference
+        row["difference_p"] = intervals.randomisation(scores.strict_f1, replicates, reference, bootstrap)
+        runs = [content for cell, content in trained.items() if cell.arm == arm]
+        row |= {name: sum(run[name] for run in runs) / len(runs) for name in ("notes", "words", "steps")}
+        rows.append(row | {"test_notes": len(replicates[0].note_ids), "runs": len(runs)})
+    return pl.DataFrame(rows)
+
+
+def label_rows(corpus: str, counts: Mapping[str, Sequence[Counts]]) -> pl.DataFrame:
+    """One row per label and arm: strict F1 and the number of gold spans."""
+    rows = []
+    for arm, replicates in counts.items():
+        totals = counting.total(replicates)
+        columns = intervals.mean(scores.label_f1, replicates), totals.of_labels("gold").mean(axis=0).astype(int)
+        rows += [(corpus, label, arm, *values) for label, *values in zip(totals.labels, *columns, strict=True)]
+    names = ["corpus", "label", "arm", "strict_f1", "gold"]
+    return pl.DataFrame(rows, schema=names, orient="row").sort("label", maintain_order=True)
+
+
+def confusion_rows(sources: Sources, wanted: Iterable[Cell]) -> pl.DataFrame:
+    """One row per arm, gold and predicted label: the number of words over all folds and seeds."""
+    words: Counter[tuple[str, ...]] = Counter()
+    for cell in wanted:
+        for labels, number in counting.confusion(sources.pairs(cell)).items():
+            words[cell.corpus, cell.arm, *labels] += number
+    rows = [(*key, number) for key, number in words.items()]
+    frame = pl.DataFrame(rows, schema=["corpus", "arm", "gold", "predicted", "words"], orient="row")
+    return frame.sort("arm", "gold", "predicted")
+
+
+def operation_rows(evaluated: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
+    """One row per cell and bias, and one, without a bias, for the biases that were chosen on the select notes."""
+    points = {cell: content["recall_first"] for cell, content in evaluated.items()}
+    rows = [cell._asdict() | point for cell, found in points.items() for point in (*found["curve"], found["scores"])]
+    return pl.DataFrame(rows, infer_schema_length=None).cast({"bias": pl.Float64})
+
+
+def operations(operated: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Every arm's default and recall-first operating point: mean scores over folds and seeds.
+
+    `needless` is the share of the hidden words that need not be hidden.
+    """
+    for arm in operated["arm"].unique(maintain_order=True):
+        for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
+            rows = operated.filter(chosen, arm=arm).with_columns(needless=1 - pl.col("blind_precision"))
+            yield {"arm": arm, "operation": name} | rows.select(pl.col(pl.Float64).mean()).row(0, named=True)
+
+
+def curve_rows(trained: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
+    """One row per cell and measurement during training."""
+    measured = {"step": pl.Int64, "train_loss": pl.Float64, "select_f1": pl.Float64}
+    points = [(cell, point) for cell, content in trained.items() for point in content["curve"]]
+    rows = [(*cell, *map(point.get, measured)) for cell, point in points]
+    schema = dict.fromkeys(Cell._fields) | measured
+    return pl.DataFrame(rows, schema=schema, orient="row", infer_schema_length=None)
+
+
+def summary(corpus: str, arms: pl.DataFrame, reference: str) -> dict[str, Any]:
+    """The main results, by corpus: strict F1 of every arm, and the synthetic arm against the reference."""
+    rows = {row["arm"]: row for row in arms.iter_rows(named=True)}
+    numbers = {f"{arm}_strict_f1": row["strict_f1"] for arm, row in rows.items()}
+    if "synthetic" in rows:
+        row, base = rows["synthetic"], rows[reference]["strict_f1"]
+        numbers[f"synthetic_over_{reference}"] = row["strict_f1"] / base if base else float("nan")
+        for side in ("", "_low", "_high"):
+            numbers[f"synthetic_minus_{reference}{side}"] = row[f"difference{side}"]
+        numbers["synthetic_blind_recall"] = row["blind_recall"]
+    return {corpus: {name: scores.rounded(value) for name, value in numbers.items()}}
+
+
+def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
+    """Return two tables, one row per arm and one row per arm and operating point, and what their numbers mean."""
+    first = arms.row(0, named=True)
+    names = COLUMNS | {"needless": "hidden without need"}
+    head = ["trained on", "operating point", *(names[column] for column in _OPERATION)]
+    points = operations(operated)
+    rows = [
+        [row["arm"], row["operation"], *(scores.shown(row[column], "—") for column in _OPERATION)] for row in points
+    ]
+    models = f"{first['runs']} models per arm" if first["runs"] > 1 else "One model per arm"
+    lines = [
+        *_arm_table(arms, settings.reference),
+        "",
+        f"Scored on the {first['test_notes']} real test notes of {first['corpus']}, {BLIND[settings.blind]}. "
+        f"{models}. Intervals: {settings.bootstrap.samples:,} bootstrap samples of note groups, the same for all "
+        "arms; p: approximate randomisation test with as many swaps. docs/metrics.md explains every number.",
+        "",
+        *markdown.table(head, rows, "llr"),
+        "",
+        "Recall-first: decoding prefers each label to O by the smallest bias that hides enough of its words on "
+        "the select notes, which are real and tagged. If the default already hides enough of them, the bias is 0 "
+        "and both rows of the arm are equal.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _arm_table(arms: pl.DataFrame, reference: str) -> list[str]:
+    head = ["corpus", "trained on", *COLUMNS.values(), f"F1 minus {reference} (95 % CI)", "p"]
+    head[head.index(COLUMNS["strict_f1"])] += " (95 % CI)"
+    rows = []
+    for row in arms.iter_rows(named=True):
+        cells = {name: scores.shown(row[name], "—") for name in COLUMNS}
+        low, high = (scores.shown(row[f"strict_f1_{side}"], "—") for side in ("low", "high"))
+        cells["strict_f1"] = f"**{cells['strict_f1']}** ({low}–{high})"
+        difference = p = "—"
+        if row["arm"] != reference:
+            value, low, high = (f"{row[name]:+.3f}" for name in ("difference", "difference_low", "difference_high"))
+            difference, p = f"{value} ({low} to {high})", f"{row['difference_p']:.3f}"
+        budget = [f"{row[name]:,.0f}" for name in ("notes", "words", "steps")]
+        rows.append([row["corpus"], row["arm"], *cells.values(), difference, p, *budget])
+    return markdown.table([*head, "training notes", "training words", "steps"], rows, "llr")

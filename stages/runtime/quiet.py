@@ -1,0 +1,43 @@
+"""Libraries open no connection, and write nothing that others can read, unless the user asked for it."""
+
+import logging
+import os
+
+# Libraries read these when they are imported, so `silence` must run before.
+_QUIET = {
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+_HUB_OFF = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+_hub_switched_off: set[str] = set()
+
+
+def silence() -> None:
+    """Switch telemetry and the model hub off, and make new files readable by their owner only.
+
+    Variables that the environment already sets are kept.
+    """
+    os.umask(0o077)
+    # On some CPUs it warns at import that a library which would fetch kernels from the hub is missing.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    for name, value in _HUB_OFF.items():
+        if name not in os.environ:
+            os.environ[name] = value
+            _hub_switched_off.add(name)
+
+
+def allow_hub() -> None:
+    """Let this process reach the model hub, for a hub model of params.yaml. Call it before importing libraries.
+
+    HF_HUB_OFFLINE=1 in the user's environment is respected.
+    """
+    while _hub_switched_off:
+        os.environ.pop(_hub_switched_off.pop(), None)
