@@ -1,5 +1,6 @@
 """One training loop for every model: Hugging Face's Trainer, resumable, with the best checkpoint restored."""
 
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -112,16 +113,37 @@ def fit(
         dataloader_pin_memory=not on_cpu,
         use_cpu=on_cpu,
     )
+
+    class WholeBatch(Trainer):
+        """For a model that returns the mean loss of each micro-batch: weighs it by the micro-batch's share of labels.
+
+        Trainer divides a batch's summed loss by its labels through `num_items_in_batch`, which many heads accept and
+        ignore: their gradients would be multiplied by the number of micro-batches.
+        """
+
+        loss_is_scaled_for_ga = True
+
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):
+            outputs = model(**inputs)
+            labels = inputs["labels"].ne(IGNORED).sum()
+            weight = 1 if num_items_in_batch is None else labels / num_items_in_batch * self.accelerator.num_processes
+            return (outputs.loss * weight, outputs) if return_outputs else outputs.loss * weight
+
+    collate = collate or default_data_collator
+    divided = accumulation > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    ignored = divided and _ignores_count(model, collate([examples[number] for number in range(micro)]))
     muon = settings.optimizer == "muon"
-    trainer: Any = Trainer(
+    trainer: Any = (WholeBatch if ignored else Trainer)(
         model=model,
         args=arguments,
         train_dataset=examples,
         eval_dataset=select,
-        data_collator=collate or default_data_collator,
+        data_collator=collate,
         callbacks=_callbacks(run, label, settings.batch, monitor, every),
         optimizers=(Muon(model, settings.learning_rate, settings.weight_decay) if muon else None, None),
     )
+    if ignored:
+        trainer.model_accepts_loss_kwargs = True  # or it would not count the labels
     # Counting floating-point operations takes 5 % of a small model's step.
     trainer.floating_point_ops = lambda inputs: 0
     trainer.remove_callback(PrinterCallback)
@@ -132,6 +154,21 @@ def fit(
         [(row["step"], row["eval_loss"]) for row in history if "eval_loss" in row],
         [row["probe"] for row in history if "probe" in row],
     )
+
+
+def _ignores_count(model: Any, batch: dict[str, Any]) -> bool:
+    """Whether a model returns the mean loss of a batch, whatever `num_items_in_batch` says."""
+    import torch
+
+    forward = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward)
+    if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in forward.parameters.values()):
+        return True
+    training, batch = model.training, {name: values.to(model.device) for name, values in batch.items()}
+    with torch.no_grad():
+        model.eval()
+        once, twice = (model(**batch, num_items_in_batch=torch.tensor(count)).loss for count in (1, 2))
+    model.train(training)
+    return torch.equal(once, twice)
 
 
 def _callbacks(run: Tracker, label: str, batch: int, monitor: Any, every: int) -> list[Any]:

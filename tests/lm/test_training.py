@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+import transformers
+from accelerate.optimizer import AcceleratedOptimizer
 
 from stages.lm import models, packing, training
 from stages.lm.optimisation import Optimisation
@@ -156,3 +158,56 @@ def test_examples_are_padded_with_a_mask_and_without_labels():
     for name, values in expected.items():
         assert batch[name].dtype == torch.int64
         np.testing.assert_array_equal(batch[name], values)
+
+
+def head(kind: str):
+    """A tiny model, with examples of different lengths and so of different numbers of labels."""
+    size = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_labels": 3}
+    kinds = {
+        "token": "roberta",
+        "masked": "bert",
+        "sequence": "distilbert",
+        "modern": "modernbert",
+        "causal": "llama",
+    }
+    config = transformers.AutoConfig.for_model(
+        kinds[kind],
+        **size, num_attention_heads=2, dim=16, hidden_dim=16, n_heads=2, n_layers=1, max_position_embeddings=64,
+        pad_token_id=0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, dropout=0.0, attention_dropout=0.0,
+    )  # fmt: skip
+    family = {"masked": "MaskedLM", "sequence": "SequenceClassification", "causal": "CausalLM"}
+    torch.manual_seed(0)
+    model = getattr(transformers, f"AutoModelFor{family.get(kind, 'TokenClassification')}").from_config(config)
+    rng = np.random.default_rng(0)
+    rows = []
+    for length in rng.integers(4, 30, 16):
+        ids = np.zeros(32, dtype=np.int64)
+        ids[:length] = rng.integers(3, 50, length)
+        row = {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
+        labels = np.where(ids > 0, ids if kind in ("masked", "causal") else ids % 3, training.IGNORED)
+        rows.append(row | {"labels": np.int64(length % 3) if kind == "sequence" else labels})
+    return model, rows
+
+
+@pytest.mark.parametrize("kind", ["token", "masked", "sequence", "modern", "causal"])
+def test_gradients_are_those_of_the_whole_batch_for_any_micro_batch(kind, tmp_path, monkeypatch):
+    """Many heads accept `num_items_in_batch`, on which Trainer relies, and ignore it."""
+    gradients, norms = [], []
+    step = AcceleratedOptimizer.step
+
+    def record(optimizer, *args):
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        gradients.append(torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None]))
+        return step(optimizer, *args)
+
+    monkeypatch.setattr(AcceleratedOptimizer, "step", record)
+    settings = SETTINGS.model_copy(update={"batch": 16})
+    for micro in ("16", "8", "2"):
+        monkeypatch.setenv("DEIDSYNTH_MICRO_BATCH", micro)
+        recorder, (model, rows) = tiny.Recorder(), head(kind)
+        training.fit(model, rows, settings, 1, tmp_path / micro, recorder, "test")
+        norms += [row["gradient_norm"] for _, row in recorder.rows if "gradient_norm" in row]
+    assert len(gradients) == len(norms) == 3
+    for other in (1, 2):
+        assert norms[other] == pytest.approx(norms[0], rel=1e-5)
+        torch.testing.assert_close(gradients[other], gradients[0], rtol=1e-4, atol=1e-5 * norms[0])
