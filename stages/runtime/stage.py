@@ -29,12 +29,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Generic, Literal, ParamSpec, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from stages.runtime import errors, lineage, params, scratch
-from stages.runtime.console import say
+from stages.runtime.console import first_process, say
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import building
 from stages.runtime.tracking import Tracker, is_report, track
@@ -148,7 +149,7 @@ class Stage(Generic[P]):
         key = partial(scratch.fingerprint, self.name, axes, settings, inputs.values())
         logged: Any = next(iter(settings.values()), {})
         tracking = track(self.name.replace(".", "/"), cell, logged, axes, inputs.values())
-        with tracking if self.tracked else nullcontext() as tracker:
+        with tracking if self.tracked and first_process() else nullcontext() as tracker:
             running = Run(self.name, cell, key, tracker)
             if self.tracked:
                 given[self.tracked] = running
@@ -158,7 +159,8 @@ class Stage(Generic[P]):
                 message = self.function(**given)  # type: ignore[call-arg]
             for path in filter(is_report, outputs.values()):
                 running.artifact(path)
-        running.finished()
+        if first_process():
+            running.finished()
         say(f"{cell}: {message}" if cell else message)
 
     def load(self, axes: Mapping[str, Any], content: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -198,8 +200,11 @@ class Stage(Generic[P]):
 
 @contextmanager
 def _building(path: Path, marker: Output) -> Iterator[Path]:
-    """The path that a stage gets for an output."""
-    with nullcontext(path) if marker.in_place else building(path) as partial:
+    """The path that a stage gets for an output; further processes of torchrun get one that is thrown away."""
+    with ExitStack() as stack:
+        if not first_process():
+            path = Path(stack.enter_context(TemporaryDirectory())) / path.name
+        partial = path if marker.in_place else stack.enter_context(building(path))
         if marker.folder:
             partial.mkdir()
         yield partial

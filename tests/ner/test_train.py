@@ -1,7 +1,10 @@
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from stages.lm import models
 from stages.ner.examples import tokenise
@@ -15,6 +18,7 @@ from stages.runtime.errors import UserError
 from stages.runtime.lineage import Read
 from stages.runtime.outputs import read_json
 from stages.scoring import counting, scores
+from tests import graph
 from tests.graph import ROOT
 from tests.ner.conftest import LEARNED, SECTION, SELECT, table
 from tests.runs import run, write_params
@@ -118,3 +122,23 @@ def test_no_notes_at_all(stage):
 def test_windows_longer_than_the_encoder_reads(stage):
     with pytest.raises(UserError, match=r"ner\.train\.length is 257; .* reads at most 256"):
         stage(length=257)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_weights_of_one_and_only_the_first_writes(stage, modernbert, workdir):
+    changes = {"steps": 6, "probes": 1, "hidden": 0.2}
+    stage(**changes)
+    alone = load_file(f"{OUT}/model.safetensors")
+    words = f"--corpus demo --arm real --fold 0 --seed 1 --base {modernbert} --notes train --select select"
+    command = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "stages.ner.train", *words.split()]
+    away = {"PYTHONPATH": str(ROOT), "DEIDSYNTH_DEVICE": "cpu", "DEIDSYNTH_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+    done = graph.run(workdir, sys.executable, *command, "--out", "two", "--metrics", "two.json", **away)
+    assert done.stdout.count("strict F1 on the select notes") == 1
+    together = load_file("two/model.safetensors")
+    assert together.keys() == alone.keys()
+    for name, weight in alone.items():
+        torch.testing.assert_close(together[name], weight, rtol=1e-3, atol=1e-5)
+    assert read_json("two.json")["steps"] == 6
+    left = {path.name for path in workdir.iterdir()}
+    assert left == {"data", "metrics", "params.yaml", "select", "train", "two", "two.json"}
+    assert list(Path("data/.scratch").rglob("*.arrow")) == []
