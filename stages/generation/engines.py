@@ -38,8 +38,7 @@ class InProcess:
         """The context in tokens."""
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(models.resolve(self.folder))
-        return getattr(config, "max_position_embeddings", None) or 10**9
+        return models.context(AutoConfig.from_pretrained(models.resolve(self.folder)))
 
     def batches(self, requests: Sequence[Request]) -> Batches:
         lengths = [0 if isinstance(one.prompt, str) else len(self._encode(one.prompt)) for one in requests]

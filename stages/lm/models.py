@@ -58,6 +58,17 @@ def load_counter(folder: str | Path) -> Any:
     return tokenizer
 
 
+def context(config: Any) -> int:
+    """The most tokens that a model can read, special ones included; 10**9 where its positions are not limited.
+
+    A multimodal checkpoint keeps this in the config of its text model. RoBERTa and its relatives count positions from
+    the padding token's number plus one, so two of their 514 are never used.
+    """
+    text = config.get_text_config()
+    positions = getattr(text, "max_position_embeddings", None) or 10**9
+    return positions - text.pad_token_id - 1 if text.model_type in _RESERVED else positions
+
+
 def edges(tokenizer: Any) -> tuple[int, int]:
     """Token numbers that begin and end a document: BOS and EOS, or what an encoder has in their place."""
     ends = [number for number in (tokenizer.eos_token_id, tokenizer.sep_token_id) if number is not None]
@@ -176,7 +187,9 @@ def download(name: str, revision: str) -> str:
     from huggingface_hub import snapshot_download
 
     with suppress(Exception):  # not in the cache, or incomplete
-        return snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True)
+        path = snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True)
+        if list(Path(path).glob("*.safetensors")):
+            return path
     try:
         path = snapshot_download(name, revision=revision, allow_patterns=list(FILES))
     except Exception as error:
@@ -206,6 +219,8 @@ def hashes(folder: str | Path) -> dict[str, str]:
     return result
 
 
+# Model types whose position embeddings begin behind the padding token's number.
+_RESERVED = ("camembert", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")
 ModelFolder = Annotated[Path, Input(resolve)]
 
 # A process that loads a model several times hashes its gigabytes of weights once.

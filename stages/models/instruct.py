@@ -67,7 +67,7 @@ def train(
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(settings.seed)
     model = models.from_config(settings.architecture, settings.config, tokenizer, "decoder")
-    positions = getattr(model.config, "max_position_embeddings", None) or 10**9
+    positions = models.context(model.config)
 
     def chats() -> Iterator[dict[str, np.ndarray]]:
         every = (example(pair, prompts, tokenizer) for folder in folders for pair in read(folder, prompts))

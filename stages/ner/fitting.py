@@ -63,7 +63,7 @@ def fit(
     rows = tokenise(learned, tokenizer, names, settings.length, settings.overlap, folder)
     torch.manual_seed(seed)
     model = models.load_encoder(base, names).to(models.device())
-    longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", settings.length))
+    longest = min(tokenizer.model_max_length, models.context(model.config))
     if settings.length > longest:
         raise UserError(f"params.yaml: ner.train.length is {settings.length}; {base} reads at most {longest}")
     reading: dict[str, Any] = {

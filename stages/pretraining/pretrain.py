@@ -102,7 +102,7 @@ def fit(
     best: dict[str, Any] = {}
     for rate in (settings.learning_rate, *settings.other_rates):
         model = start(kind, base, settings.start, seed).to(models.device())
-        context = min(settings.context, getattr(model.config, "max_position_embeddings", None) or settings.context)
+        context = min(settings.context, models.context(model.config))
         blocks = packing.Stream(train, context, steps * settings.batch, seed, masking)
         select = training.Selection(packing.Blocks(validation, context, masking), settings.evaluations)
         tried, folder = settings.model_copy(update={"learning_rate": rate}), run.scratch / f"{rate:g}"

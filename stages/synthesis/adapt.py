@@ -92,7 +92,7 @@ def adapt(
     tokenizer = models.load_tokenizer(base)
     torch.manual_seed(seed)
     model = prepare(base, settings)
-    context = min(settings.context, getattr(model.config, "max_position_embeddings", None) or settings.context)
+    context = min(settings.context, models.context(model.config))
 
     def select_loss() -> dict[str, float]:
         return evaluation.summary(evaluation.losses(model, tokenizer, select_texts, context))

@@ -45,7 +45,7 @@ def load(base: Path, folder: Path, method: str, precision: models.Precision) -> 
     model = models.load_decoder(base, precision)
     if method == "none":
         return model
-    probe = torch.arange(3, 19)[None] % model.config.vocab_size
+    probe = torch.arange(3, 19)[None] % model.config.get_text_config().vocab_size
 
     def logits() -> Any:
         with torch.inference_mode():

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+import transformers
 
 from stages.lm import models
 from stages.runtime.errors import UserError
@@ -51,6 +52,48 @@ def test_a_hub_model_is_loaded_from_the_cache_by_its_commit(base, tmp_path, monk
     (tmp_path / "m" / models.POINTER).write_text(json.dumps(pointer))
     with pytest.raises(UserError, match=r"not the files of someone/model that .*hub\.json names; delete"):
         models.resolve(tmp_path / "m")
+
+
+def test_a_cached_snapshot_without_weights_is_no_model(base, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    cached = tmp_path / "snapshot"
+    cached.mkdir()
+    (cached / "config.json").write_text("{}")
+
+    def snapshot(name, local_files_only=False, **_):
+        if local_files_only:
+            return str(cached)
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    with pytest.raises(UserError, match="someone/model at bbbbbbbbbbbb is not in the local cache"):
+        models.download("someone/model", "b" * 40)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "expected"),
+    [
+        ("llama", {"max_position_embeddings": 256}, 256),
+        ("bloom", {}, 10**9),
+        # As published: 514 positions, of which the padding token's number plus one are never used.
+        ("roberta", {"max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ("gemma3", {"text_config": {"max_position_embeddings": 4096}}, 4096),
+    ],
+)
+def test_the_context_of_a_model(kind, config, expected):
+    assert models.context(transformers.AutoConfig.for_model(kind, **config)) == expected
+
+
+def test_roberta_reads_its_context_and_not_a_token_more():
+    size = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    positions = {"max_position_embeddings": 34, "pad_token_id": 1}
+    config = transformers.AutoConfig.for_model("roberta", vocab_size=9, **size, **positions)
+    model = transformers.AutoModel.from_config(config).eval()
+    most = models.context(config)
+    assert model(torch.full((1, most), 5)).last_hidden_state.shape == (1, 32, 8)
+    with pytest.raises((IndexError, RuntimeError)):
+        model(torch.full((1, most + 1), 5))
 
 
 def test_precision_is_that_of_the_weights(base):
