@@ -157,7 +157,9 @@ def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
     rows = [
         [row["arm"], row["operation"], *(scores.shown(row[column], "—") for column in _OPERATION)] for row in points
     ]
-    models = f"{first['runs']} models per arm" if first["runs"] > 1 else "One model per arm"
+    models = f"{first['runs']} models per arm"
+    if first["runs"] == 1:
+        models = "One model per arm, which says nothing about the noise of training"
     lines = [
         *_arm_table(arms, settings.reference),
         "",

@@ -74,7 +74,7 @@ def report(
         frame=FRAME,
         title=f"deidsynth: {corpus}",
         question=QUESTION.partition("?")[0] + "?",
-        answer=report_content.answer(arms, comparison.reference),
+        answer=report_content.answer(arms, comparison.reference, len(grid.seeds)),
         corpus=corpus,
         reference=comparison.reference,
         columns=COLUMNS,

@@ -16,8 +16,11 @@ from stages.runtime.mlflow_store import minutes
 from stages.runtime.outputs import read_json
 from stages.scoring import counting, intervals
 
+# Fewest replicates that can tell a difference from the noise of training (docs/method.md, section 3).
+_REPLICATES = 3
 
-def answer(arms: Sequence[Mapping[str, Any]], reference: str) -> str:
+
+def answer(arms: Sequence[Mapping[str, Any]], reference: str, replicates: int) -> str:
     """Return the finding as a paragraph. `arms` are the rows of ner_compare's arms.csv."""
     rows = {row["arm"]: row for row in arms}
     real, row = rows[reference], rows.get("synthetic")
@@ -31,13 +34,17 @@ def answer(arms: Sequence[Mapping[str, Any]], reference: str) -> str:
         return f"{arm['blind_recall']:.1%} ({arm['blind_recall_low']:.1%} to {arm['blind_recall_high']:.1%})"
 
     chance = "is unlikely to" if row["difference_low"] * row["difference_high"] > 0 else "may"
+    verdict = f"the difference {chance} be due to chance"
+    if replicates < _REPLICATES:
+        models = "one model" if replicates == 1 else f"{replicates} models"
+        verdict = f"with {models} per arm, the noise of training is not measured, so this is no verdict"
     return (
         f"A model trained on invented notes alone hides {hidden(row)} of the words of personal information in "
         f"{row['test_notes']} real notes that it has never seen; a model trained on the real notes hides "
         f"{hidden(real)}. The strict span F1 of the former is {row['strict_f1']:.3f}, "
         f"{abs(row['difference']):.3f} {'lower' if row['difference'] < 0 else 'higher'} "
-        f"({row['difference_low']:+.3f} to {row['difference_high']:+.3f}) than that of the latter; the difference "
-        f"{chance} be due to chance. With the former, no identifier remains visible in {row['clean_notes']:.0%} of "
+        f"({row['difference_low']:+.3f} to {row['difference_high']:+.3f}) than that of the latter; "
+        f"{verdict}. With the former, no identifier remains visible in {row['clean_notes']:.0%} of "
         f"the notes, and on average {row['leaks_per_note']:.2f} identifiers per note remain visible, at least in "
         f"part; with the latter, {real['leaks_per_note']:.2f}."
     )

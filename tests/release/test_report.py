@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from stages.ner.compare import compare
+from stages.release import report_content
 from stages.release.report import report
 from stages.runtime import lineage
 from stages.runtime.lineage import Read
@@ -78,10 +79,26 @@ def test_the_report_answers_in_numbers_and_quotes_no_note(project):
     assert "trained on invented notes alone hides 37.5% (25.0% to 50.0%) of the words" in text
     assert "6 real notes that it has never seen; a model trained on the real notes hides 100.0%" in text
     assert "The strict span F1 of the former is 0.533, 0.467 lower (-0.600 to -0.333) than that of the latter" in text
-    assert "the difference is unlikely to be due to chance" in text
+    assert "with 2 models per arm, the noise of training is not measured, so this is no verdict" in text
     assert "no identifier remains visible in 0% of the notes, and on average 2.50 identifiers" in text
     assert "Ana" not in page and "Lugo" not in page
     assert lineage.read("out") == set()
+
+
+@pytest.mark.parametrize(
+    ("replicates", "high", "verdict"),
+    [
+        (1, -0.01, "with one model per arm, the noise of training is not measured, so this is no verdict"),
+        (3, -0.01, "the difference is unlikely to be due to chance"),
+        (3, 0.01, "the difference may be due to chance"),
+    ],
+)
+def test_few_replicates_allow_no_verdict(replicates, high, verdict):
+    numbers = {"strict_f1": 0.8, "difference": -0.02, "difference_low": -0.03, "difference_high": high}
+    shares = {"blind_recall": 0.9, "blind_recall_low": 0.8, "blind_recall_high": 1.0, "clean_notes": 0.5}
+    arm = numbers | shares | {"leaks_per_note": 1.0, "test_notes": 10}
+    text = report_content.answer([arm | {"arm": "real"}, arm | {"arm": "synthetic"}], "real", replicates)
+    assert f"than that of the latter; {verdict}. With" in text
 
 
 def test_the_report_has_what_it_rests_on(project):
