@@ -189,6 +189,7 @@ def head(kind: str):
     return model, rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["token", "masked", "sequence", "modern", "causal"])
 def test_gradients_are_those_of_the_whole_batch_for_any_micro_batch(kind, tmp_path, monkeypatch):
     """Many heads accept `num_items_in_batch`, on which Trainer relies, and ignore it."""
