@@ -29,7 +29,8 @@ class Fake(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.served, self.open, self.widest = list(faults), [], 0, 0
         self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        # The default polls twice a second, which every test would wait for at its end.
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setenv("DEIDSYNTH_SERVER", f"http://127.0.0.1:{self.server_port}/v1")
         monkeypatch.setenv("DEIDSYNTH_SERVER_KEY", KEY)
         monkeypatch.setenv("DEIDSYNTH_TIMEOUT", str(timeout))
