@@ -3,9 +3,10 @@
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 # ruff: noqa: E402 - these stand before the imports of what reads them. Tiny models are fastest on one thread, and two workers do not then compete.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +19,7 @@ import pytest
 
 from stages.runtime import mlflow_store
 from stages.runtime.quiet import silence
+from tests.generation.fake_server import Fake
 from tests.toy import Toy, make
 
 silence()
@@ -38,6 +40,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def loopback() -> None:
     """Lets a test connect to servers of its own on 127.0.0.1."""
+
+
+@pytest.fixture
+def started(loopback: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Fake]]:
+    """Starts fake servers of OpenAI's protocol, which end with the test."""
+    servers: list[Fake] = []
+
+    def start(**options: Any) -> Fake:
+        servers.append(Fake(monkeypatch, **options))
+        return servers[-1]
+
+    yield start
+    for each in servers:
+        each.shutdown()
 
 
 @pytest.fixture(autouse=True)

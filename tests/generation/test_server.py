@@ -14,20 +14,6 @@ SETTINGS = Sampling(temperature=0.5, top_p=0.9, max_new_tokens=20)
 REAL = [Read("c/0/train", "real", "content")]
 
 
-@pytest.fixture
-def started(loopback, monkeypatch):
-    """Starts fake servers."""
-    servers = []
-
-    def start(**options):
-        servers.append(Fake(monkeypatch, **options))
-        return servers[-1]
-
-    yield start
-    for each in servers:
-        each.shutdown()
-
-
 def engine(**changes) -> server.Server:
     return server.Server("m", SETTINGS.model_copy(update=changes), REAL, permitted=False)
 

@@ -22,7 +22,6 @@ from stages.synthesis import adaptation
 from stages.synthesis.adaptation import Adaptation
 from stages.synthesis.generate import Generate, generate, in_turn, read_prompts
 from tests import runs, tiny
-from tests.generation.fake_server import Fake
 from tests.graph import ROOT
 
 SETTINGS = {
@@ -166,24 +165,9 @@ def test_a_killed_run_resumes_to_the_same_texts(project, monkeypatch):
     assert numbers[:8] == list(range(8))
 
 
-@pytest.fixture
-def server(loopback, monkeypatch):
-    """Starts fake servers that have the adapted decoder."""
-    pytest.importorskip("openai")
-    servers = []
-
-    def start(**options):
-        servers.append(Fake(monkeypatch, **options))
-        return servers[-1]
-
-    yield start
-    for each in servers:
-        each.shutdown()
-
-
-def test_a_server_samples_by_the_same_prompts(project, server):
+def test_a_server_samples_by_the_same_prompts(project, started):
     in_process, _ = run()
-    fake = server()
+    fake = started()
     found, metrics = run(server="adapted")
     assert metrics["volume_reached"] and metrics["kept"] == len(found)
     starts = {note.provenance["seed"][1]: (note.provenance["prompt"], note.text.split()[:2]) for note in in_process}
@@ -198,11 +182,11 @@ def test_a_server_samples_by_the_same_prompts(project, server):
     assert Read("demo/0/prompts", "real", "prompts") in lineage.read(OUT)
 
 
-def test_a_stopped_run_asks_a_server_only_for_what_is_missing(project, server, monkeypatch):
+def test_a_stopped_run_asks_a_server_only_for_what_is_missing(project, started, monkeypatch):
     from stages.generation import server as client
 
     monkeypatch.setattr(client, "_ATTEMPTS", 1)
-    fake = server(faults=[None] * 11 + [500], concurrency=1)
+    fake = started(faults=[None] * 11 + [500], concurrency=1)
     with pytest.raises(UserError, match="answered 500; earlier answers are kept"):
         run(server="adapted")
     assert len(fake.served) == 11
