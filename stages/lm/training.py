@@ -130,8 +130,7 @@ def fit(
             return (outputs.loss * weight, outputs) if return_outputs else outputs.loss * weight
 
     collate = collate or default_data_collator
-    divided = accumulation > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
-    ignored = divided and _ignores_count(model, collate([examples[number] for number in range(micro)]))
+    ignored = micro < settings.batch and _ignores_count(model, collate([examples[number] for number in range(micro)]))
     muon = settings.optimizer == "muon"
     trainer: Any = (WholeBatch if ignored else Trainer)(
         model=model,

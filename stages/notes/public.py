@@ -42,11 +42,7 @@ def read(texts: Iterable[Path]) -> Iterator[Note]:
 
 def content(texts: Iterable[Path]) -> set[Read]:
     """The lineage of a corpus made from these folders: their own records, or public content where there is none."""
-    reads = set()
-    for folder in texts:
-        recorded = (folder / lineage.FILE).is_file()
-        reads |= lineage.read(folder) if recorded else {Read(folder.name, "public", "content")}
-    return reads
+    return set().union(*(lineage.read(folder, [Read(folder.name, "public", "content")]) for folder in texts))
 
 
 def reads(texts: Iterable[Path], weights: bool) -> set[Read]:
