@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from stages.notes.note_table import batched
 from stages.runtime import quiet
+from stages.runtime.devices import see_one_gpu
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import read_json
 from stages.runtime.stage import Input
@@ -138,10 +139,15 @@ def reinitialised(folder: str | Path, role: Role) -> Any:
 
 
 def device() -> str:
-    """The device to compute on: DEIDSYNTH_DEVICE, else a GPU if there is one, else the CPU."""
+    """The device to compute on: DEIDSYNTH_DEVICE, else a GPU if there is one, else the CPU.
+
+    A process of torchrun takes the GPU of its rank.
+    """
+    see_one_gpu()
     import torch
 
-    return os.environ.get("DEIDSYNTH_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    named = os.environ.get("DEIDSYNTH_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ and named.startswith("cuda") else named
 
 
 def resolve(folder: str | Path) -> str:

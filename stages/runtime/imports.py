@@ -7,6 +7,7 @@ from pathlib import Path
 # Modules that stages import but that cannot change their outputs, with the reason. Editing one re-runs nothing.
 EXCEPTIONS = {
     "stages/runtime/console.py": "prints progress and results",
+    "stages/runtime/devices.py": "chooses the GPU of a process; where a stage runs is no setting of what it computes",
     "stages/runtime/errors.py": "formats error messages; a stage that fails writes no output",
     "stages/runtime/imports.py": "lists the files whose edit makes scratch folders stale; an error costs a resume",
     "stages/runtime/quiet.py": "switches telemetry and the network off",

@@ -36,6 +36,7 @@ from pydantic import BaseModel
 
 from stages.runtime import errors, lineage, params, scratch
 from stages.runtime.console import first_process, say
+from stages.runtime.devices import see_one_gpu
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import building
 from stages.runtime.tracking import Tracker, is_report, track
@@ -132,7 +133,13 @@ class Stage(Generic[P]):
 
     def main(self) -> None:
         """Run the stage as its command line asks; if it fails, exit with 1 after one message."""
-        errors.run(lambda: self.run(vars(self.parser().parse_args(sys.argv[1:]))))
+
+        def run() -> None:
+            arguments = vars(self.parser().parse_args(sys.argv[1:]))
+            see_one_gpu()
+            self.run(arguments)
+
+        errors.run(run)
 
     def run(self, arguments: Mapping[str, Any]) -> None:
         """Run the stage on a value for each axis, input and output; its sections come from params.yaml."""

@@ -144,6 +144,10 @@ def test_an_encoder_gets_a_head_with_the_labels_in_order(tmp_path, kind, config)
 def test_the_device_is_what_the_environment_says(monkeypatch):
     monkeypatch.setenv("DEIDSYNTH_DEVICE", "cpu")
     assert models.device() == "cpu"
+    monkeypatch.setenv("DEIDSYNTH_DEVICE", "cuda")
+    assert models.device() == "cuda"
+    monkeypatch.setenv("LOCAL_RANK", "1")  # the second process of torchrun
+    assert models.device() == "cuda:1"
 
 
 def test_a_counter_cuts_texts_into_the_tokenizer_s_tokens(tmp_path):
