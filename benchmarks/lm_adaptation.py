@@ -38,7 +38,7 @@ def main() -> None:
     same_threads()
     tokenizer = models.load_tokenizer(args.base)
     model = models.load_decoder(args.base).to(models.device())
-    positions = getattr(model.config, "max_position_embeddings", None) or args.context
+    positions = models.context(model.config)
     if args.context > positions:
         raise UserError(f"{args.base}: has {positions} positions; give a --context of at most that")
     with tempfile.TemporaryDirectory() as folder:
@@ -190,8 +190,10 @@ def counted(model: Any, read: list[int]) -> Iterator[None]:
 
 def check_tokens(documents: Documents, chunks: Sequence[dict[str, list[int]]], context: int) -> None:
     """UserError unless one pass of either run reads the same tokens equally often."""
-    stream = packing.Stream(documents, context, -(-documents.tokens // context), SEED)
-    packed = np.concatenate([stream[block]["input_ids"] for block in range(len(stream))])[: documents.tokens]
+    stream = packing.Stream(documents, context, -(-documents.tokens // packing.new_tokens(context)), SEED)
+    # The first token of a block is read a second time, or BOS in its place.
+    first, *others = (stream[block]["input_ids"] for block in range(len(stream)))
+    packed = np.concatenate([first, *(block[1:] for block in others)])[: documents.tokens]
     padded = np.concatenate([chunk["input_ids"] for chunk in chunks])
     if not np.array_equal(np.sort(packed), np.sort(padded)):
         raise UserError("wrong result: a pass of the packed and of the padded run are not the same tokens")

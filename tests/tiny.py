@@ -32,6 +32,15 @@ DECODERS = {
     "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
 }  # fmt: skip
 
+# A multimodal checkpoint: its vocabulary and its context are those of its text model.
+GEMMA3 = {
+    "text_config": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+                    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 256},
+    "vision_config": {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+                      "image_size": 8, "patch_size": 4},
+    "mm_tokens_per_image": 4,
+}  # fmt: skip
+
 
 def texts(count: int) -> list[str]:
     """Invented notes of about 25 words, all different."""
@@ -53,7 +62,11 @@ def decoder(folder: Path, kind: str = "llama", seed: int = 0, **changes) -> Path
     tok = tokenizer()
     torch.manual_seed(seed)
     special = {"bos_token_id": tok.bos_token_id, "eos_token_id": tok.eos_token_id, "pad_token_id": tok.pad_token_id}
-    config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind] | changes)
+    if kind == "gemma3":
+        text = GEMMA3["text_config"] | {"vocab_size": len(tok), **special}
+        config = AutoConfig.for_model(kind, **GEMMA3 | {"text_config": text}, **special)
+    else:
+        config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind] | changes)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tok.save_pretrained(folder)
     lineage.write(folder, [Read("story", "public", "gradient"), Read("story", "public", "vocabulary")])

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from stages.lm.models import documents
+from stages.lm import logits
+from stages.lm.models import bos, documents, edges
 from stages.notes.note_table import batched
 
-# Tokens in one forward pass.
+# Tokens in one forward pass; their logits are taken in slices.
 _TOKENS = 8192
 
 
@@ -23,29 +24,36 @@ def losses(model: Any, tokenizer: Any, texts: Iterable[str], context: int) -> li
     """The loss of every text, from BOS to EOS.
 
     A text longer than `context` is read in windows that overlap by half: every token is predicted once, from at least
-    half a context.
+    half a context. A tokenizer's BOS, which is not predicted, begins every window, because some models need it there.
     """
     import torch
-    from torch.nn.functional import cross_entropy
     from torch.nn.utils.rnn import pad_sequence
 
     result: list[Loss] = []
     model.eval()
+    begin, first_of_all = edges(tokenizer)[0], bos(tokenizer)
     for chunk in batched(texts, 256):
-        encoded = list(documents(chunk, tokenizer))
-        windows = [  # (number of the text, tokens, first position whose loss counts)
-            (number, ids[start:stop], first - start)
+        encoded = [[begin, *ids] for ids in documents(chunk, tokenizer)]
+        windows = [  # (number of the text, tokens, labels)
+            (
+                number,
+                [*(first_of_all or ids[start : start + 1]), *ids[start + 1 : stop]],
+                [logits.IGNORED] * (first - start) + ids[first:stop],
+            )
             for number, ids in enumerate(encoded)
             for start, stop, first in _cut(len(ids), context)
         ]
         nats = [0.0] * len(chunk)
         for group in _groups(sorted(windows, key=lambda window: len(window[1]))):
-            padded = pad_sequence([torch.tensor(ids) for _, ids, _ in group], batch_first=True).to(model.device)
+            ids = pad_sequence([torch.tensor(ids) for _, ids, _ in group], batch_first=True)
+            labels = pad_sequence(
+                [torch.tensor(labels) for _, _, labels in group], batch_first=True, padding_value=logits.IGNORED
+            )
             with torch.inference_mode():
-                logits = model(input_ids=padded).logits[:, :-1].float()
-            each = cross_entropy(logits.flatten(0, 1), padded[:, 1:].flatten(), reduction="none").cpu()
-            for row, (number, ids, first) in zip(each.view(len(group), -1), group, strict=True):
-                nats[number] += row[first - 1 : len(ids) - 1].double().sum().item()
+                each = logits.token_losses(model, labels.to(model.device), input_ids=ids.to(model.device))
+            counts = (labels != logits.IGNORED).sum(dim=1).tolist()
+            for (number, _, _), part in zip(group, each.double().cpu().split(counts), strict=True):
+                nats[number] += part.sum().item()
         result += [
             Loss(total, len(ids) - 1, len(text.encode()))
             for total, ids, text in zip(nats, encoded, chunk, strict=True)

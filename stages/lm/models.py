@@ -79,12 +79,21 @@ def edges(tokenizer: Any) -> tuple[int, int]:
     return begins[0], ends[0]
 
 
-def documents(texts: Iterable[str], tokenizer: Any) -> Iterator[list[int]]:
-    """The token numbers of every text between the document's `edges`."""
+def bos(tokenizer: Any) -> list[int]:
+    """The token that only ever begins a document, in a list; [] for a tokenizer whose one mark ends documents too.
+
+    A model that has such a token was always shown it at the first position, and some models (Gemma) fail without it.
+    """
     begin, end = edges(tokenizer)
+    return [] if begin == end else [begin]
+
+
+def documents(texts: Iterable[str], tokenizer: Any) -> Iterator[list[int]]:
+    """The token numbers of every text, without the token that begins a document and with the one that ends it."""
+    end = edges(tokenizer)[1]
     for chunk in batched(texts, 256):
         encoded = tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        yield from ([begin, *ids, end] for ids in encoded["input_ids"])
+        yield from ([*ids, end] for ids in encoded["input_ids"])
 
 
 def load_decoder(folder: str | Path, precision: Precision = "fp32", **options: Any) -> Any:

@@ -1,4 +1,8 @@
-"""Documents as blocks of equal length: BOS, text, EOS, end to end, with nothing cut off and nothing padded."""
+"""Documents as blocks of equal length: BOS, text, EOS, end to end, with nothing cut off and nothing padded.
+
+A tokenizer whose begin is its end (GPT-2, Qwen) has one mark between two documents. With two, a model would learn
+that the second may follow the first at once, and would write empty texts.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.lm import models, tokenised
-from stages.lm.training import IGNORED
+from stages.lm.logits import IGNORED
 
 
 class Documents:
@@ -18,9 +22,11 @@ class Documents:
     Memory: 8 bytes per document. The operating system caches as many tokens as there is room for.
     """
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: Any, bos: Sequence[int]) -> None:
+        self.bos = list(bos)  # what begins every document and every block, or nothing
         self.starts = np.concatenate([[0], np.cumsum(tokenised.lengths(rows))]).astype(np.int64)
         self.tokens = int(self.starts[-1])  # of all documents together, BOS and EOS included
+        self.text_tokens = self.tokens - (1 + len(self.bos)) * len(self)
         # Views of the mapped file. Items of the dataset itself are copies, which take 50 times as long to make.
         self._parts = pc.list_flatten(rows.data.column("input_ids")).chunks
         self._offsets = np.cumsum([0, *map(len, self._parts)])
@@ -36,15 +42,13 @@ class Documents:
 
 
 def tokenise(texts: Callable[[], Iterable[str]], tokenizer: Any, folder: Path, name: str = "documents") -> Documents:
-    """BOS, tokens and EOS of every text, kept in `folder` under `name`; 4 bytes a token.
-
-    A tokenizer without BOS gets EOS in its place: the mark that a document begins.
-    """
+    """BOS, tokens and EOS of every text, kept in `folder` under `name`; 4 bytes a token."""
+    bos = models.bos(tokenizer)
 
     def rows() -> Iterator[dict[str, list[int]]]:
-        return ({"input_ids": ids} for ids in models.documents(texts(), tokenizer))
+        return ({"input_ids": [*bos, *ids]} for ids in models.documents(texts(), tokenizer))
 
-    return Documents(tokenised.dataset(rows, folder, name, columns=["input_ids"]))
+    return Documents(tokenised.dataset(rows, folder, name, columns=["input_ids"]), bos)
 
 
 class Masking(NamedTuple):
@@ -70,7 +74,7 @@ class Masking(NamedTuple):
 
 
 class Stream(Sequence[dict[str, np.ndarray]]):
-    """Training blocks: documents in a new random order every epoch, cut into `context` tokens without a gap.
+    """Training blocks of `context` tokens: the documents end to end, in a new random order every epoch.
 
     Block i depends on the seed and i alone, so the blocks are the same after a restart and for any micro-batch.
     """
@@ -89,11 +93,11 @@ class Stream(Sequence[dict[str, np.ndarray]]):
         return self.blocks
 
     def __getitem__(self, block: Any) -> Any:
-        position, stop, parts = block * self.context, (block + 1) * self.context, []
-        while position < stop:
-            parts.append(self._read(position, stop - position))
-            position += len(parts[-1])
-        return _example(np.concatenate(parts), self.masking, self.seed, 1, block)
+        position, parts, missing = block * new_tokens(self.context), [], self.context
+        while missing:
+            parts.append(self._read(position, missing))
+            position, missing = position + len(parts[-1]), missing - len(parts[-1])
+        return _example(np.concatenate(parts), self.documents.bos, self.masking, self.seed, 1, block)
 
     def _read(self, position: int, size: int) -> np.ndarray:
         """At most `size` tokens of one document, from a position in the stream."""
@@ -110,26 +114,41 @@ class Stream(Sequence[dict[str, np.ndarray]]):
 
 
 class Blocks(Sequence[dict[str, np.ndarray]]):
-    """Evaluation blocks: the documents once, in their order; each token but the first is predicted once.
+    """Evaluation blocks: the documents once, in their order; no token is predicted twice.
 
-    The last block reaches back into the one before instead of being padded; what it repeats has no label.
+    The last block is filled up with the first documents, whose tokens have no label there.
     """
 
     def __init__(self, documents: Documents, context: int, masking: Masking | None = None) -> None:
-        self.documents, self.masking = documents, masking
-        self.context = min(context, documents.tokens)
+        self.documents, self.context, self.masking = documents, context, masking
 
     def __len__(self) -> int:
-        return -(-self.documents.tokens // self.context)
+        return -(-(self.documents.tokens - 1) // new_tokens(self.context))
 
     def __getitem__(self, block: Any) -> Any:
-        start = min(block * self.context, self.documents.tokens - self.context)
-        example = _example(self.documents.read(start, start + self.context), self.masking, 2, block)
-        repeated = np.arange(self.context) < block * self.context - start
-        return example | {"labels": np.where(repeated, IGNORED, example["labels"])}
+        start, size = block * new_tokens(self.context), self.documents.tokens
+        ids = self.documents.read(start, min(start + self.context, size))
+        here = len(ids)
+        while len(ids) < self.context:
+            ids = np.concatenate([ids, self.documents.read(0, min(self.context - len(ids), size))])
+        example = _example(ids, self.documents.bos, self.masking, 2, block)
+        return example | {"labels": np.where(np.arange(self.context) < here, example["labels"], IGNORED)}
 
 
-def _example(ids: np.ndarray, masking: Masking | None, *seed: int) -> dict[str, np.ndarray]:
-    """A block with its labels: every token or, with masking, the tokens that `seed` chooses."""
-    noisy, labels = masking.apply(ids, np.random.default_rng(seed)) if masking else (ids, ids)
+def new_tokens(context: int) -> int:
+    """Tokens of the documents that a block predicts; the first token of a block is only read."""
+    return context - 1
+
+
+def _example(ids: np.ndarray, bos: Sequence[int], masking: Masking | None, *seed: int) -> dict[str, np.ndarray]:
+    """A block with its labels: every token or, with masking, the tokens that `seed` chooses.
+
+    A block that begins inside a document gets BOS for its first token, which the block before has predicted, and its
+    second token is not predicted from BOS alone: what follows BOS is how documents begin.
+    """
+    inside = bool(bos) and ids[0] != bos[0]
+    if inside:
+        ids = np.concatenate([bos, ids[1:]])
+    noisy, labels = masking.apply(ids, np.random.default_rng(seed)) if masking else (ids, ids.copy())
+    labels[: 2 if inside else 1] = IGNORED
     return {"input_ids": noisy, "labels": labels}

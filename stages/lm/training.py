@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.lm import models
+from stages.lm import logits, models
+from stages.lm.logits import IGNORED
 from stages.lm.optimisation import Optimisation
 from stages.runtime.console import progress
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import read_json
 from stages.runtime.tracking import Tracker
 
-# Label of a position that the loss ignores.
-IGNORED = -100
 # Checkpoints of a training without a monitor.
 _CHECKPOINTS = 10
 
@@ -72,7 +71,8 @@ def fit(
     `folder` keeps checkpoints: the same call on the folder of a killed training resumes from its last complete
     checkpoint and ends with the same weights (on the same kind of device, with as many threads). `label` names the
     training on the progress bar; losses go to `run`. Runs on all processes of torchrun. DEIDSYNTH_MICRO_BATCH
-    examples (default: 8) pass through the model at once, which affects rounding only.
+    examples (default: 8) pass through the model at once, and DEIDSYNTH_GRADIENT_CHECKPOINTING=1 computes what lies
+    between layers again instead of keeping it. Both affect rounding only.
     """
     from transformers import Trainer, TrainingArguments, default_data_collator
     from transformers.trainer_callback import PrinterCallback
@@ -98,6 +98,8 @@ def fit(
         warmup_steps=round(settings.warmup * steps),
         weight_decay=settings.weight_decay,
         bf16=settings.precision == "bf16",
+        gradient_checkpointing=_gradient_checkpointing(model),
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         seed=seed,
         train_sampling_strategy="sequential",
         eval_strategy="steps" if select is not None else "no",
@@ -130,7 +132,10 @@ def fit(
             return (outputs.loss * weight, outputs) if return_outputs else outputs.loss * weight
 
     collate = collate or default_data_collator
-    ignored = micro < settings.batch and _ignores_count(model, collate([examples[number] for number in range(micro)]))
+    first = collate([examples[number] for number in range(micro)])
+    if not logits.fit_at_once(model, first["input_ids"].numel()):
+        logits.slice_loss(model)
+    ignored = micro < settings.batch and _ignores_count(model, first)
     muon = settings.optimizer == "muon"
     trainer: Any = (WholeBatch if ignored else Trainer)(
         model=model,
@@ -159,7 +164,7 @@ def _ignores_count(model: Any, batch: dict[str, Any]) -> bool:
     """Whether a model returns the mean loss of a batch, whatever `num_items_in_batch` says."""
     import torch
 
-    forward = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward)
+    forward = inspect.signature(logits.model_itself(model).forward)
     if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in forward.parameters.values()):
         return True
     training, batch = model.training, {name: values.to(model.device) for name, values in batch.items()}
@@ -249,6 +254,19 @@ def _micro_batch(batch: int) -> tuple[int, int]:
     share = batch // processes
     micro = max(size for size in range(1, min(share, int(allowed)) + 1) if share % size == 0)
     return micro, share // micro
+
+
+def _gradient_checkpointing(model: Any) -> bool:
+    """Whether the environment asks for it; UserError if the model cannot do it."""
+    if os.environ.get("DEIDSYNTH_GRADIENT_CHECKPOINTING", "0") == "0":
+        return False
+    network = logits.model_itself(model)
+    if not network.supports_gradient_checkpointing:
+        raise UserError(
+            f"{type(network).__name__} has no gradient checkpointing; unset DEIDSYNTH_GRADIENT_CHECKPOINTING and "
+            "lower DEIDSYNTH_MICRO_BATCH"
+        )
+    return True
 
 
 def _last_checkpoint(folder: Path) -> str | None:

@@ -79,7 +79,8 @@ def provide(
     if pretrain := model.pretrain:
         documents = packing.tokenise(texts, tokenizer, run.scratch)
         masking = packing.Masking.of(tokenizer, pretrain.mask) if role == "encoder" and pretrain.mask else None
-        blocks = packing.Stream(documents, pretrain.context, pretrain.steps * pretrain.batch, model.seed, masking)
+        context = min(pretrain.context, models.context(network.config))
+        blocks = packing.Stream(documents, context, pretrain.steps * pretrain.batch, model.seed, masking)
         training.fit(network, blocks, pretrain, model.seed, run.scratch, run, f"pretraining the {role}")
     network.to("cpu").save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -81,7 +81,7 @@ def mix(
     texts: folder of the pieces and accepted answers, by side, rephraser and prompt.
     tokenizer: base model whose tokens are counted.
     out: note table of the mixture.
-    metrics: pieces and tokens of each part.
+    metrics: pieces and tokens of each part, and the tokens that the recipe asks for.
     """
     if mixture not in settings.mixtures:
         known = ", ".join(sorted(settings.mixtures))
@@ -103,7 +103,9 @@ def mix(
     folders = [folder for part in parts.values() for folder in part.folders]
     lineage.write(out, {entry for folder in folders for entry in lineage.read(folder)})
     tokens = sum(part["tokens"] for part in counts.values())
-    write_json(metrics, {"parts": counts, "tokens": tokens, "repeat": recipe.repeat})
+    # What was asked for. Whole pieces are drawn, so there may be a few tokens more.
+    budget = sum(round(multiple * unit) for multiple in recipe.parts.values())
+    write_json(metrics, {"parts": counts, "tokens": tokens, "budget": budget, "repeat": recipe.repeat})
     return f"{tokens} tokens, read {recipe.repeat:g} times"
 
 

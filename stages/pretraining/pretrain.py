@@ -1,6 +1,7 @@
 """Pretrain a language model on a mixture (DVC stage `pretraining_pretrain`)."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -32,11 +33,12 @@ class Pretrain(LanguageModelling):
     start: Literal["scratch", "base"]
     """scratch: random weights in the shape of the base model, different ones for every seed; base: its weights."""
     epochs: float = Field(gt=0)
-    """Passes over a mixture whose `repeat` is 1."""
+    """Passes over a mixture whose `repeat` is 1. The steps follow from the tokens that the mixture's recipe asks for,
+    by the corpus's base decoder, so that mixtures of equal size are trained on for equally many tokens."""
     other_rates: list[float] = Field(default=[])
     """Further peak learning rates to try; the model with the lowest validation loss is kept."""
     validation: float = Field(gt=0, lt=1)
-    """Share of the mixture's groups that is held out for validation."""
+    """Share of the mixture's tokens that is held out for validation, in whole groups."""
     evaluations: int = Field(ge=1)
     """How often the validation loss is measured; the weights with the lowest are kept."""
 
@@ -68,7 +70,8 @@ def pretrain(
     """
     if kind == "encoder" and settings.mask is None:
         raise UserError("params.yaml: pretraining.pretrain.mask is missing")
-    result = fit(kind, base, texts, read_json(mixed)["repeat"], settings, seed, out, run)
+    recipe = read_json(mixed)
+    result = fit(kind, base, texts, round(recipe["budget"] * recipe["repeat"]), settings, seed, out, run)
     write_json(metrics, result)
     if not result["steps"]:
         return "the base model as it is"
@@ -77,32 +80,35 @@ def pretrain(
 
 
 def fit(
-    kind: Role, base: Path, texts: Path, repeat: float, settings: Pretrain, seed: int, out: Path, run: Run
+    kind: Role, base: Path, texts: Path, budget: int, settings: Pretrain, seed: int, out: Path, run: Run
 ) -> dict[str, Any]:
     """Write the model with the lowest validation loss over the learning rates to `out`; return budget and curve.
 
-    A share of the mixture's groups is held out for validation. An empty mixture leaves the base model as it is.
+    `budget` is the number of tokens of an epoch before a share of them is held out for validation. An empty mixture
+    leaves the base model as it is.
     """
+    from transformers import AutoConfig
+
     tokenizer = models.load_tokenizer(base)
     if note_table.count(texts) == 0:
         start(kind, base, "base", seed).save_pretrained(out)
         tokenizer.save_pretrained(out)
         lineage.write(out, lineage.read(base))
         return _UNTRAINED
-    groups = note_table.frame(texts).select("group_id").collect()["group_id"]
-    held_out = validation_groups(groups, settings.validation)
+    held_out = validation_groups(group_sizes(texts, tokenizer), settings.validation)
 
     def side(validation: bool) -> Iterator[str]:
         return (note.text for note in note_table.read(texts) if (note.group_id in held_out) == validation)
 
     train = packing.tokenise(lambda: side(False), tokenizer, run.scratch, "train")
     validation = packing.tokenise(lambda: side(True), tokenizer, run.scratch, "validation")
-    steps = steps_of(settings.epochs * repeat, train.tokens, settings.context * settings.batch)
+    context = min(settings.context, models.context(AutoConfig.from_pretrained(models.resolve(base))))
+    per_step = packing.new_tokens(context) * settings.batch
+    steps = steps_of(settings.epochs * (1 - settings.validation), budget, per_step)
     masking = packing.Masking.of(tokenizer, settings.mask) if kind == "encoder" and settings.mask else None
     best: dict[str, Any] = {}
     for rate in (settings.learning_rate, *settings.other_rates):
         model = start(kind, base, settings.start, seed).to(models.device())
-        context = min(settings.context, models.context(model.config))
         blocks = packing.Stream(train, context, steps * settings.batch, seed, masking)
         select = training.Selection(packing.Blocks(validation, context, masking), settings.evaluations)
         tried, folder = settings.model_copy(update={"learning_rate": rate}), run.scratch / f"{rate:g}"
@@ -118,22 +124,33 @@ def fit(
             model.to("cpu").save_pretrained(out)
     tokenizer.save_pretrained(out)
     lineage.write(out, lineage.read(base) | lineage.trained_on(lineage.read(texts)))
-    tokens_trained = steps * settings.batch * context
     return best | {
         "steps": steps,
-        "tokens_trained": tokens_trained,
+        "tokens_trained": steps * per_step,
         # Without BOS and EOS of each text; nothing is padded.
-        "real_share": round(1 - 2 * len(train) / train.tokens, 6),
-        "unique_tokens": train.tokens - 2 * len(train),
-        "passes": round(tokens_trained / train.tokens, 3),
+        "real_share": round(train.text_tokens / train.tokens, 6),
+        "unique_tokens": train.text_tokens,
+        "passes": round(steps * per_step / train.tokens, 3),
         "texts": len(train),
         "validation_texts": len(validation),
     }
 
 
-def validation_groups(groups: Iterable[str], share: float) -> set[str]:
-    """The groups that are held out: about a share of them, at least one; UserError if that would be all."""
-    positions = draws.positions(dict.fromkeys(sorted(set(groups)), 1), "validation")
+def group_sizes(texts: Path, tokenizer: Any) -> Counter[str]:
+    """Number of tokens of every group of a note table."""
+    sizes: Counter[str] = Counter()
+    documents = models.documents((note.text for note in note_table.read(texts)), tokenizer)
+    for note, ids in zip(note_table.read(texts), documents, strict=True):
+        sizes[note.group_id] += len(ids)
+    return sizes
+
+
+def validation_groups(sizes: Mapping[str, int], share: float) -> set[str]:
+    """The groups that are held out: a share of the tokens to within half a group, at least one group.
+
+    UserError if none would be left to train on.
+    """
+    positions = draws.positions(sizes, "validation")
     if len(positions) < 2:
         raise UserError("the mixture holds texts of one group only, so none is left to validate on")
     bound = max(share, min(positions.values()) + 1e-9)

@@ -103,7 +103,7 @@ def adapt(
     if settings.method != "none":
         documents = packing.tokenise(lambda: texts(notes), tokenizer, run.scratch, "notes")
         held_out = packing.tokenise(lambda: select_texts, tokenizer, run.scratch, "select")
-        steps = settings.steps_for(documents.tokens, context * settings.batch)
+        steps = settings.steps_for(documents.tokens, packing.new_tokens(context) * settings.batch)
         blocks = packing.Stream(documents, context, steps * settings.batch, seed)
         stopping = training.Selection(packing.Blocks(held_out, context), settings.evaluations, settings.patience)
         fitted = training.fit(model, blocks, settings, seed, run.scratch, run, "adapting", stopping)
@@ -133,8 +133,12 @@ def adapt(
 
 def prepare(base: Path, settings: Adapt) -> Any:
     """Return the base decoder on its device, ready to be trained. Seed torch before: adapters start at random."""
-    quantised = settings.method == "qlora"
-    model = _in_four_bits(base, settings.precision) if quantised else models.load_decoder(base).to(models.device())
+    if settings.method == "qlora":
+        model = _in_four_bits(base, settings.precision)
+    else:
+        # Only weights that are not trained may be rounded.
+        frozen = settings.method == "lora" and not settings.lora.embeddings
+        model = models.load_decoder(base, settings.precision if frozen else "fp32").to(models.device())
     if settings.method not in ("lora", "qlora"):
         return model
     from peft import LoraConfig, get_peft_model
@@ -151,6 +155,7 @@ def prepare(base: Path, settings: Adapt) -> Any:
         lora_alpha=settings.lora.alpha,  # type: ignore[arg-type]  # an integer only by its annotation
         lora_dropout=settings.lora.dropout,
         target_modules="all-linear",
+        exclude_modules=_outside_text_model(model),
         modules_to_save=embeddings if settings.lora.embeddings else None,
         task_type="CAUSAL_LM",
     )
@@ -158,6 +163,15 @@ def prepare(base: Path, settings: Adapt) -> Any:
     # A set, whose order would change adapter_config.json, and so the model's digest, from run to run.
     config.target_modules = sorted(config.target_modules or [])
     return adapted
+
+
+def _outside_text_model(model: Any) -> list[str] | None:
+    """The linear layers that no text passes through, such as those of a vision tower; None if there are none."""
+    from torch.nn import Linear
+
+    text = {*model.get_decoder().modules(), model.get_output_embeddings()}
+    linear = (name for name, module in model.named_modules() if isinstance(module, Linear) and module not in text)
+    return sorted(linear) or None
 
 
 def _in_four_bits(base: Path, precision: models.Precision) -> Any:

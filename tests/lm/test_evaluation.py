@@ -43,6 +43,30 @@ def test_long_texts_are_not_cut_off(base):
     assert loss.nats / loss.tokens == pytest.approx(math.log(len(tokenizer)), abs=0.2)
 
 
+@pytest.mark.parametrize("own_bos", [True, False])
+def test_every_window_begins_with_bos_where_the_tokenizer_has_one(base, own_bos):
+    model, tokenizer = models.load_decoder(base), models.load_tokenizer(base)
+    if not own_bos:  # one mark ends a document and begins the next, as in GPT-2 and Qwen
+        tokenizer.bos_token = None
+    text = " ".join(tiny.texts(4))
+    ids = [models.edges(tokenizer)[0], *tokenizer(text)["input_ids"], tokenizer.eos_token_id]
+    read = []
+    model.model.register_forward_pre_hook(
+        lambda module, args, kwargs: read.extend(kwargs["input_ids"].tolist()), with_kwargs=True
+    )
+    (loss,) = evaluation.losses(model, tokenizer, [text], 64)
+    expected, nats = [], 0.0
+    for start, stop, first in evaluation._cut(len(ids), 64):
+        window = [tokenizer.bos_token_id if own_bos else ids[start], *ids[start + 1 : stop]]
+        expected.append(window)
+        with torch.inference_mode():
+            log_probs = model(input_ids=torch.tensor([window])).logits[0].log_softmax(-1)
+        nats -= sum(log_probs[at - 1, window[at]].item() for at in range(first - start, len(window)))
+    assert len(expected) > 3
+    assert sorted(read[: len(expected)]) == sorted(expected)
+    assert loss.nats == pytest.approx(nats, rel=1e-5)
+
+
 def test_summary_normalises_over_all_texts():
     result = evaluation.summary([evaluation.Loss(10.0, 4, 16), evaluation.Loss(2.0, 2, 8)])
     assert result == {

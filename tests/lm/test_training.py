@@ -4,7 +4,7 @@ import torch
 import transformers
 from accelerate.optimizer import AcceleratedOptimizer
 
-from stages.lm import models, packing, training
+from stages.lm import logits, models, packing, training
 from stages.lm.optimisation import Optimisation
 from stages.runtime.errors import UserError
 from tests import tiny
@@ -64,6 +64,44 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(base, d
     assert min(step for step, _ in recorder.rows) == 13  # went on from checkpoint 12
     assert resumed == whole
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_gradient_checkpointing_changes_memory_and_not_weights(base, data, tmp_path, monkeypatch):
+    _, expected = train(base, data, tmp_path / "plain", tiny.Recorder(), lora(base))
+    monkeypatch.setenv("DEIDSYNTH_GRADIENT_CHECKPOINTING", "1")
+    model, passes = lora(base), []
+    attention = model.get_base_model().model.layers[0].self_attn
+    attention.register_forward_pre_hook(lambda *call: passes.append(torch.is_grad_enabled()))
+    _, weights = train(base, data, tmp_path / "checkpointing", tiny.Recorder(), model)
+    assert sum(passes) == 2 * 20  # once forwards, once more for the gradient, in each of 20 steps
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight, atol=1e-6, rtol=1e-5)
+
+
+def test_a_model_without_gradient_checkpointing(base, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEIDSYNTH_GRADIENT_CHECKPOINTING", "1")
+    model = model_with_dropout(base)
+    monkeypatch.setattr(type(model), "supports_gradient_checkpointing", False)
+    with pytest.raises(UserError, match="LlamaForCausalLM has no gradient checkpointing; unset DEIDSYNTH_GRADIENT"):
+        train(base, data, tmp_path, tiny.Recorder(), model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_large_vocabulary_is_trained_in_slices_to_the_same_weights(base, data, tmp_path, monkeypatch, optimizer):
+    whole, expected = train(base, data, tmp_path / "whole", tiny.Recorder(), optimizer=optimizer)
+    monkeypatch.setattr(logits, "_LOGITS", 7 * 396)
+    model, widths = model_with_dropout(base), []
+    model.lm_head.register_forward_hook(lambda *call: widths.append(call[-1].shape[-2]))
+    fitted, weights = train(base, data, tmp_path / "sliced", tiny.Recorder(), model, optimizer)
+    assert max(widths) == 7
+    assert [step for step, _ in fitted.evaluations] == [step for step, _ in whole.evaluations]
+    assert [loss for _, loss in fitted.evaluations] == pytest.approx(
+        [loss for _, loss in whole.evaluations], abs=1e-4
+    )
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.slow

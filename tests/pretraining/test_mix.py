@@ -66,6 +66,7 @@ def test_all_parts_tell_of_the_pieces_that_every_writer_kept(project):
     assert counts == {
         "parts": {"real": {"pieces": 10, "source_pieces": 10, "tokens": length(real)}},
         "tokens": length(real),
+        "budget": length(real),
         "repeat": 1,
     }
     one, _ = make({"rephrased/a/plain": 1})
@@ -113,7 +114,7 @@ def test_each_part_gets_its_multiple_of_the_tokens(project):
     assert 100 <= length(real) < 100 + longest
     assert 200 <= length(made) < 200 + longest
     assert len(real) + len(made) == len(both)
-    assert counts["repeat"] == 2
+    assert (counts["budget"], counts["repeat"]) == (300, 2)
     assert counts["parts"]["rephrased"]["tokens"] == length(made)
     # All mixtures draw their pieces in one order.
     alone, _ = make({"real": 1}, tokens=100)
@@ -130,7 +131,7 @@ def test_without_a_number_the_smallest_part_sets_it(project):
 def test_a_mixture_without_parts_is_empty(project):
     made, counts = make({})
     assert made == []
-    assert counts == {"parts": {}, "tokens": 0, "repeat": 1}
+    assert counts == {"parts": {}, "tokens": 0, "budget": 0, "repeat": 1}
     assert lineage.read("out") == set()
 
 

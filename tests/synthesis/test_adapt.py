@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from stages.generation import sampling
 from stages.lm import evaluation, models
 from stages.notes import note_table, units
 from stages.runtime import lineage
 from stages.runtime.errors import UserError
 from stages.runtime.lineage import Read
 from stages.synthesis import adaptation
-from stages.synthesis.adapt import adapt
+from stages.synthesis.adapt import Adapt, adapt, prepare
 from tests import runs, tiny
 
 SETTINGS = {
@@ -55,6 +57,43 @@ def test_lora_adapts_any_class_and_merges_into_the_base(project, kind):
     merged = adaptation.load(base, out, "lora", "fp32")
     loss = evaluation.losses(merged, models.load_tokenizer(base), tiny.texts(50)[40:], 64)
     assert evaluation.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_multimodal_base_is_adapted_where_text_passes_and_writes_notes(project):
+    base = tiny.decoder(project / "base", "gemma3")
+    out, metrics = run(base)
+    assert metrics["after"]["bits_per_byte"] < metrics["before"]["bits_per_byte"] - 0.04
+    adapted = load_file(project / out / "adapter_model.safetensors")
+    assert len(adapted) == 2 * 2 * 7  # two matrices for each of seven linear layers in two blocks
+    assert all(".language_model.layers." in name for name in adapted)
+    merged = adaptation.load(base, out, "lora", "fp32")
+    tokenizer = models.load_tokenizer(base)
+    loss = evaluation.losses(merged, tokenizer, tiny.texts(50)[40:], 64)
+    assert evaluation.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
+    begin, end = models.edges(tokenizer)
+    options = {"temperature": 1.0, "top_p": 0.95, "max_new_tokens": 20}
+    samples = sampling.sample(merged.eval(), [[begin]] * 4, [(1, i) for i in range(4)], [end], [begin], **options)
+    assert sum(len(sample.ids) for sample in samples) > 20
+    assert len({tuple(sample.ids) for sample in samples}) == 4
+
+
+@pytest.mark.slow
+def test_the_frozen_base_of_lora_has_the_precision_asked_for(project):
+    base = tiny.decoder(project / "base", tie_word_embeddings=False)
+
+    def types(**changes):
+        adapted = prepare(base, Adapt(**SETTINGS | changes))
+        named = [(weight.requires_grad, weight.dtype) for weight in adapted.parameters()]
+        return {dtype for trained, dtype in named if trained}, {dtype for trained, dtype in named if not trained}
+
+    assert types(precision="bf16") == ({torch.float32}, {torch.bfloat16})
+    assert types() == ({torch.float32}, {torch.float32})
+    # The embeddings are trained too, and trained weights are not rounded.
+    assert types(precision="bf16", lora=SETTINGS["lora"] | {"embeddings": True}) == ({torch.float32}, {torch.float32})
+    assert types(precision="bf16", method="full") == ({torch.float32}, set())
+    _, metrics = run(base, precision="bf16")
+    assert metrics["after"]["loss"] < metrics["before"]["loss"] - 0.2
 
 
 @pytest.mark.slow
