@@ -27,30 +27,36 @@ Role = Literal["encoder", "decoder"]
 _LANGUAGE_MODELS: dict[Role, str] = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM"}
 
 
-def load_tokenizer(folder: str | Path) -> Any:
-    """The fast tokenizer of a model folder; it has a padding token."""
+def load_tokenizer(folder: str | Path, offsets: bool = False) -> Any:
+    """The tokenizer of a model folder; it has a padding token.
+
+    With `offsets` it tells which characters each token covers, as only fast ones do; UserError for another.
+    """
     path = resolve(folder)
     quieten()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path)
-    if not tokenizer.is_fast:
+    if offsets and not tokenizer.is_fast:
         raise UserError(
-            f"{folder}: no fast tokenizer (tokenizer.json), which offsets need; choose another base model"
+            f"{folder}: no fast tokenizer (tokenizer.json), which tells the characters of each token; choose another "
+            "base model"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
 
 
-def load_counter(folder: str | Path) -> Any:
+def load_counter(folder: str | Path, offsets: bool = True) -> Any:
     """The `tokenizers.Tokenizer` of a model folder, for stages that only count and cut.
 
-    If the folder has tokenizer.json, transformers is not imported, which would take four seconds.
+    If the folder has tokenizer.json, transformers is not imported, which would take four seconds. Without `offsets`,
+    it may be a slow tokenizer, which has `encode_batch_fast` only.
     """
     path = Path(resolve(folder)) / "tokenizer.json"
     if not path.is_file():
-        return load_tokenizer(folder).backend_tokenizer
+        tokenizer = load_tokenizer(folder, offsets)
+        return tokenizer.backend_tokenizer if tokenizer.is_fast else _Counter(tokenizer)
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
@@ -117,7 +123,7 @@ def load_encoder(folder: str | Path, labels: list[str], classified: Literal["Tok
 
 def load_tagger(folder: str | Path, precision: Precision = "fp32") -> tuple[Any, Any]:
     """A trained token-classification model, on `device()`, and its tokenizer."""
-    return _model("TokenClassification", folder, precision).to(device()).eval(), load_tokenizer(folder)
+    return _model("TokenClassification", folder, precision).to(device()).eval(), load_tokenizer(folder, offsets=True)
 
 
 def from_config(architecture: str, config: dict[str, Any], tokenizer: Any, role: Role) -> Any:
@@ -250,6 +256,16 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+class _Counter:
+    """A slow tokenizer with the method of `tokenizers.Tokenizer` that counting needs."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    def encode_batch_fast(self, texts: list[str], add_special_tokens: bool) -> list[list[int]]:
+        return self.tokenizer(texts, add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
 
 
 def _model(task: str, folder: str | Path, precision: Precision = "fp32", **options: Any) -> Any:

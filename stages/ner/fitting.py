@@ -53,7 +53,7 @@ def fit(
     """
     import torch
 
-    tokenizer = models.load_tokenizer(base)
+    tokenizer = models.load_tokenizer(base, offsets=True)
     learned = list(units.units(note_table.read(table), settings.unit, settings.piece_words))
     names = tags.tag_names(span.label for note in learned for span in note.spans)
     if settings.hidden and tokenizer.mask_token_id is None:

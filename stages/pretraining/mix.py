@@ -91,7 +91,7 @@ def mix(
     cell = f"{corpus}/{fold}"
     parts = {name: resolve(name, mixture, writers, texts, cell) for name in recipe.parts}
     common = {side: accepted_by_all(texts / side, writers, cell) for side in {part.side for part in parts.values()}}
-    counter = models.load_counter(tokenizer)
+    counter = models.load_counter(tokenizer, offsets=False)
 
     def sized(name: str) -> Iterator[tuple[Note, int]]:
         """The texts of a part in the order drawn, with their numbers of tokens."""

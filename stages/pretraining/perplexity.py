@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import polars as pl
 from pydantic import Field
 
-from stages.lm import evaluation, models
+from stages.lm import evaluation, models, round_trip
 from stages.lm.models import ModelFolder
 from stages.notes import note_table
 from stages.notes import public as public_texts
@@ -60,7 +60,8 @@ def measure(
     for name, notes in parts.items():
         texts = list(notes)
         losses = evaluation.losses(decoder, tokenizer, [note.text for note in texts], settings.context)
-        result[name] = evaluation.summary(losses)
+        kept = round_trip.check(tokenizer, (note.text for note in texts))
+        result[name] = evaluation.summary(losses) | {"round_trip": kept._asdict()}
         rows += [
             {"part": name, "note_id": note.note_id, "group_id": note.group_id, **loss._asdict()}
             for note, loss in zip(texts, losses, strict=True)

@@ -60,7 +60,7 @@ def divide(
     metrics: number of pieces, tokens and words of both.
     """
     folders = public_texts.folders(public, rewriting.unseen)
-    counter = models.load_counter(tokenizer)
+    counter = models.load_counter(tokenizer, offsets=settings.tokens is not None)
     counts = {}
     of_notes = pieces(note_table.read(notes), counter, settings.tokens)
     counts["real"] = write(real, of_notes, counter, until=settings.total)

@@ -1,13 +1,14 @@
 """Adapt the base decoder to the generator's share of the private notes (DVC stage `synthesis_adapt`)."""
 
 import importlib.util
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.lm import evaluation, models, packing, training
+from stages.lm import evaluation, models, packing, round_trip, training
 from stages.lm.models import ModelFolder
 from stages.lm.optimisation import Budget, Optimisation
 from stages.notes import note_table, units
@@ -52,6 +53,9 @@ class Adapt(Budget, Optimisation):
     """Tokens of a training block. Notes are packed into blocks, so this does not limit their length."""
     evaluations: int = Field(default=3, ge=1)
     """How often the loss on the select notes is measured. The weights with the lowest loss are kept."""
+    round_trip: float = Field(default=0.99, ge=0, le=1)
+    """Smallest share of the notes' characters, and of their line breaks, that the tokenizer must give back when it
+    decodes what it has encoded. Below it the stage stops; a smaller loss is a warning."""
     patience: int | None = Field(default=3, ge=1)
     """Early stopping: evaluations without a new lowest loss after which training ends; null: never."""
 
@@ -90,6 +94,9 @@ def adapt(
     if not select_texts:
         raise UserError(f"{select}: no select notes; give corpora.split a larger share for select")
     tokenizer = models.load_tokenizer(base)
+    kept = round_trip.check(
+        tokenizer, itertools.chain(texts(notes), select_texts), settings.round_trip, "synthesis.adapt.round_trip"
+    )
     torch.manual_seed(seed)
     model = prepare(base, settings)
     context = min(settings.context, models.context(model.config))
@@ -99,6 +106,7 @@ def adapt(
 
     before = after = select_loss()
     result: dict[str, Any] = {"method": settings.method, "steps": 0, "tokens": 0, "notes": 0}
+    result["round_trip"] = kept._asdict()
     reads = lineage.read(base)
     if settings.method != "none":
         documents = packing.tokenise(lambda: texts(notes), tokenizer, run.scratch, "notes")

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -148,6 +149,26 @@ def test_the_device_is_what_the_environment_says(monkeypatch):
     assert models.device() == "cuda"
     monkeypatch.setenv("LOCAL_RANK", "1")  # the second process of torchrun
     assert models.device() == "cuda:1"
+
+
+@pytest.fixture
+def slow(base, tmp_path):
+    """A decoder with a tokenizer in Python, as GPT-SW3 has one: each byte is a token, and there are no offsets."""
+    shutil.copytree(base, tmp_path / "slow")
+    (tmp_path / "slow" / "tokenizer.json").unlink()
+    transformers.ByT5Tokenizer(extra_ids=0).save_pretrained(tmp_path / "slow")
+    return tmp_path / "slow"
+
+
+def test_a_slow_tokenizer_serves_where_no_offsets_are_needed(slow):
+    tokenizer = models.load_tokenizer(slow)
+    assert (type(tokenizer).__name__, tokenizer.is_fast) == ("ByT5Tokenizer", False)
+    assert models.bos(tokenizer) == []
+    assert list(models.documents(["aé"], tokenizer)) == [[100, 198, 172, 1]]
+    assert len(models.load_counter(slow, offsets=False).encode_batch_fast(["aé"], add_special_tokens=False)[0]) == 3
+    for load in (models.load_counter, lambda folder: models.load_tokenizer(folder, offsets=True)):
+        with pytest.raises(UserError, match="slow: no fast tokenizer"):
+            load(slow)
 
 
 def test_a_counter_cuts_texts_into_the_tokenizer_s_tokens(tmp_path):

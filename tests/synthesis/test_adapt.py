@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 
 from stages.generation import sampling
@@ -76,6 +77,32 @@ def test_a_multimodal_base_is_adapted_where_text_passes_and_writes_notes(project
     samples = sampling.sample(merged.eval(), [[begin]] * 4, [(1, i) for i in range(4)], [end], [begin], **options)
     assert sum(len(sample.ids) for sample in samples) > 20
     assert len({tuple(sample.ids) for sample in samples}) == 4
+
+
+@pytest.mark.slow
+def test_a_base_with_a_slow_tokenizer_is_adapted(project):
+    base = tiny.decoder(project / "base")
+    (base / "tokenizer.json").unlink()
+    transformers.ByT5Tokenizer(extra_ids=0).save_pretrained(base)
+    _, metrics = run(base)
+    assert metrics["tokens"] == sum(len(text.encode()) + 1 for text in tiny.texts(40))  # bytes, and one mark each
+    assert metrics["after"]["loss"] < metrics["before"]["loss"] - 0.1
+
+
+@pytest.mark.slow
+def test_what_the_tokenizer_of_the_generator_loses_is_reported_and_stops_the_stage(project):
+    texts = [text + "\n" for text in tiny.texts(50)]
+    tiny.table(project / "train", "train", texts[:40])
+    tiny.table(project / "select", "select", texts[40:])
+    base = tiny.decoder(project / "base")
+    kept = run(base)[1]["round_trip"]
+    assert (kept["texts"], kept["exact"], kept["line_breaks"], kept["line_breaks_kept"]) == (50, 50, 150, 150)
+    file = base / "tokenizer.json"
+    replace = {"type": "Replace", "pattern": {"String": "\n"}, "content": " "}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"normalizer": replace}))
+    with pytest.raises(UserError, match=r"0 of 50 texts exactly.*0 of 150 line breaks.*synthesis\.adapt\.round_trip"):
+        run(base)
+    assert run(base, round_trip=0.0)[1]["round_trip"]["line_breaks_kept"] == 0
 
 
 @pytest.mark.slow
