@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -100,8 +102,11 @@ def commands(name: str, size: int) -> list[str]:
     return ["stages.synthesis.annotate", *cell, "--annotator", "tagger", "--notes", f"table/{size}"]
 
 
-def peak(folder: Path, command: list[str]) -> int:
-    """Most resident bytes of `python -m command` in `folder`; UserError when it fails."""
+def peak(folder: Path, command: list[str], changes: Mapping[str, str] = MappingProxyType({})) -> int:
+    """Most resident bytes of `python -m command` in `folder`, with `changes` of the environment.
+
+    UserError if it fails.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -109,6 +114,7 @@ def peak(folder: Path, command: list[str]) -> int:
         "DVC_ROOT": str(folder),
         # The CPU's memory is what is measured.
         "DEIDSYNTH_DEVICE": "cpu",
+        **changes,
     }
     with (folder / "stderr").open("w+") as errors:
         child = subprocess.Popen(

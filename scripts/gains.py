@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from stages.ner.cells import Cell
@@ -26,9 +25,9 @@ def with_gains(
 ) -> pl.DataFrame:
     """The table of points with the gain of each synthetic arm over the point `plain` of its budget and corpus.
 
-    The gain is strict F1 minus the plain point's, with its 95 % interval; its p-value is corrected for all points
-    compared with the same plain point. `finished` maps experiments to commits; their predictions are read from DVC's
-    cache.
+    The gain is strict F1 minus the plain point's, with its 95 % interval. Its p-value, null below three seeds, is
+    corrected for all points compared with the same plain point. `finished` maps experiments to commits; their
+    predictions are read from DVC's cache.
     """
     bootstrap = params.parse(Compare, Compare.at, settings).bootstrap
     grid = params.parse(Grid, "grid", settings)
@@ -39,19 +38,13 @@ def with_gains(
             continue
         counts = {name: _counts(project, finished[name], grid, str(corpus)) for name in rows["experiment"]}
         reference = counts.pop(rows.filter(x=plain)["experiment"].item())
-        chances = [intervals.randomisation(scores.strict_f1, each, reference, bootstrap) for each in counts.values()]
-        for (name, each), p in zip(counts.items(), holm(chances), strict=True):
-            found.append((name, corpus, ARM, *intervals.difference(scores.strict_f1, each, reference, bootstrap), p))
+        gains = [intervals.difference(scores.strict_f1, each, reference, bootstrap) for each in counts.values()]
+        corrected = intervals.holm([gain.p_value() for gain in gains])
+        for name, gain, p in zip(counts, gains, corrected, strict=True):
+            found.append((name, corpus, ARM, *gain.estimate(), p))
     keys = ["experiment", "corpus", "arm"]
     schema = {name: table.schema[name] for name in (*keys, "gain", "gain_low", "gain_high", "gain_p")}
     return table.update(pl.DataFrame(found, schema=schema, orient="row"), on=keys)
-
-
-def holm(chances: list[float]) -> list[float]:
-    """p-values corrected for the number of tests (Holm 1979), in the order given."""
-    order = np.argsort(chances)
-    ascending = np.minimum(1, np.asarray(chances)[order] * np.arange(len(chances), 0, -1))
-    return np.maximum.accumulate(ascending)[np.argsort(order)].tolist()
 
 
 def _counts(project: Path, revision: str, grid: Grid, corpus: str) -> list[Counts]:

@@ -16,6 +16,7 @@ from scripts.ablation import SCHEMA
 from stages.runtime import markdown
 from stages.runtime.errors import run
 from stages.runtime.outputs import read_json
+from stages.scoring.scores import shown
 
 RESULTS = Path("results")
 BLOCK = re.compile(r"(<!-- (study|rewriting|summary|ablations) ([\w-]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
@@ -99,7 +100,7 @@ def ablation(points: Path, root: str) -> str:
         if row["status"] == "done":
             scores = [_f1(row), *_rounded(row, "token_f1", "blind_recall")]
             scores += [f"{row['words']:,.0f}", f"{row['steps']:,.0f}"]
-            gain = ["–", "–"] if row["gain"] is None else [_gain(row, "gain"), *_rounded(row, "gain_p")]
+            gain = ["–", "–"] if row["gain"] is None else [_gain(row, "gain"), shown(row["gain_p"], "–")]
             scores += [*_rounded(row, "select_f1"), *gain] if tested else []
         rows.append([f"{row['x']:g}", row["budget"], row["arm"] or "–", *scores])
     figure = f"![{axis}]({root}{points.with_name('curve.svg').as_posix()})"

@@ -71,7 +71,7 @@ def fit(
     `folder` keeps checkpoints: the same call on the folder of a killed training resumes from its last complete
     checkpoint and ends with the same weights (on the same kind of device, with as many threads). `label` names the
     training on the progress bar; losses go to `run`. Runs on all processes of torchrun. DEIDSYNTH_MICRO_BATCH
-    examples (default: 8) pass through the model at once, and DEIDSYNTH_GRADIENT_CHECKPOINTING=1 computes what lies
+    examples (default: 4) pass through the model at once, and DEIDSYNTH_GRADIENT_CHECKPOINTING=1 computes what lies
     between layers again instead of keeping it. Both affect rounding only.
     """
     from transformers import Trainer, TrainingArguments, default_data_collator
@@ -248,7 +248,7 @@ def _micro_batch(batch: int) -> tuple[int, int]:
         raise UserError(
             f"a batch of {batch} cannot be shared by {processes} processes; start a number that divides it"
         )
-    allowed = os.environ.get("DEIDSYNTH_MICRO_BATCH", "8")
+    allowed = os.environ.get("DEIDSYNTH_MICRO_BATCH", "4")
     if not allowed.isdecimal() or not int(allowed):
         raise UserError("DEIDSYNTH_MICRO_BATCH is not a whole number above 0")
     share = batch // processes

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import polars as pl
+from pydantic import Field
 
 from stages.ner.cells import Cell, Sources
 from stages.notes import note_table
@@ -45,6 +46,9 @@ class Compare(Section):
     """The arm that the other arms are compared with, one of grid.arms."""
     blind: bool
     """Whether every setting was chosen without knowing scores on the test notes. The table and the report say so."""
+    margin: float = Field(gt=0, lt=1)
+    """Non-inferiority margin: an arm is not worse than the reference if the whole 95 % interval of the difference in
+    strict F1 lies above minus this (Holm's correction over the arms included)."""
     bootstrap: intervals.Bootstrap = intervals.Bootstrap()
     """Bootstrap behind all intervals and p-values; every arm gets the same samples."""
 
@@ -66,24 +70,39 @@ def arm_rows(
 ) -> pl.DataFrame:
     """One row per arm: scores with intervals, paired difference from the reference, and the training budget.
 
-    `counts` are those of every seed by arm, `trained` the metrics of ner_train.
+    `counts` are those of every seed by arm, `trained` the metrics of ner_train. `difference_p` is the p-value of no
+    difference, and `margin_p` that of a difference of minus the margin, each with Holm's correction over the arms;
+    they are null for the reference, and where there are too few replicates.
     """
-    reference, bootstrap = counts[settings.reference], settings.bootstrap
     rows = []
+    tested: dict[str, list[float | None]] = {"difference_p": [], "margin_p": []}
     for arm, replicates in counts.items():
         row: dict[str, Any] = {"corpus": corpus, "arm": arm}
-        row |= {name: float(intervals.mean(scores.SCORES[name], replicates)) for name in COLUMNS}
-        samples = intervals.resample(replicates, bootstrap)
+        totals, drawn = counting.total(replicates), intervals.resample(replicates, settings.bootstrap)
         for name in COLUMNS:
-            drawn = intervals.over_replicates(scores.SCORES[name](samples), bootstrap)
-            row[f"{name}_low"], row[f"{name}_high"] = intervals.interval(drawn)
-        difference = intervals.difference(scores.strict_f1, replicates, reference, bootstrap)
-        row["difference"], row["difference_low"], row["difference_high"] = difference
-        row["difference_p"] = intervals.randomisation(scores.strict_f1, replicates, reference, bootstrap)
+            score = scores.SCORES[name]
+            measured = intervals.Measured(score(totals), score(drawn).mean(axis=1))
+            row |= zip((name, f"{name}_low", f"{name}_high"), measured.estimate(), strict=True)
+        minus = intervals.difference(scores.strict_f1, replicates, counts[settings.reference], settings.bootstrap)
+        row |= zip(("difference", "difference_low", "difference_high"), minus.estimate(), strict=True)
+        for name, null in (("difference_p", 0.0), ("margin_p", -settings.margin)):
+            tested[name].append(None if arm == settings.reference else minus.p_value(null))
         runs = [content for cell, content in trained.items() if cell.arm == arm]
         row |= {name: sum(run[name] for run in runs) / len(runs) for name in ("notes", "words", "steps")}
-        rows.append(row | {"test_notes": len(replicates[0].note_ids), "runs": len(runs)})
-    return pl.DataFrame(rows)
+        size = {"test_notes": len(replicates[0].note_ids), "runs": len(runs), "replicates": len(replicates)}
+        rows.append(row | size)
+    corrected = [pl.Series(name, intervals.holm(p_values), pl.Float64) for name, p_values in tested.items()]
+    return pl.DataFrame(rows).with_columns(*corrected, margin=pl.lit(settings.margin))
+
+
+def not_worse(row: Mapping[str, Any]) -> str:
+    """Return the verdict on an arm's row: is it not worse than the reference by the margin?"""
+    if few := intervals.noise_of_training(row["replicates"]):
+        return f"not testable: {few.partition(':')[0]}"
+    if row["margin_p"] is None:
+        return "undefined"
+    held = row["difference"] > -row["margin"] and row["margin_p"] < 1 - intervals.CONFIDENCE
+    return "held" if held else "not held"
 
 
 def label_rows(corpus: str, counts: Mapping[str, Sequence[Counts]]) -> pl.DataFrame:
@@ -157,15 +176,19 @@ def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
     rows = [
         [row["arm"], row["operation"], *(scores.shown(row[column], "—") for column in _OPERATION)] for row in points
     ]
-    models = f"{first['runs']} models per arm"
-    if first["runs"] == 1:
-        models = "One model per arm, which says nothing about the noise of training"
+    few = intervals.noise_of_training(first["replicates"])
+    tests = f"{few}. Intervals are over notes alone, and nothing is tested"
+    if not few:
+        tests = (
+            f"{first['replicates']} models per arm and fold. Intervals are over notes and seeds; p and the column on "
+            "the margin are corrected for the number of arms (Holm)"
+        )
     lines = [
-        *_arm_table(arms, settings.reference),
+        *_arm_table(arms, settings),
         "",
         f"Scored on the {first['test_notes']} real test notes of {first['corpus']}, {BLIND[settings.blind]}. "
-        f"{models}. Intervals: {settings.bootstrap.samples:,} bootstrap samples of note groups, the same for all "
-        "arms; p: approximate randomisation test with as many swaps. docs/metrics.md explains every number.",
+        f"{tests}. Groups of notes are drawn {settings.bootstrap.samples:,} times, the same ones for all arms. "
+        "docs/metrics.md explains every number.",
         "",
         *markdown.table(head, rows, "llr"),
         "",
@@ -177,18 +200,21 @@ def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
     return "\n".join(lines)
 
 
-def _arm_table(arms: pl.DataFrame, reference: str) -> list[str]:
-    head = ["corpus", "trained on", *COLUMNS.values(), f"F1 minus {reference} (95 % CI)", "p"]
+def _arm_table(arms: pl.DataFrame, settings: Compare) -> list[str]:
+    reference = settings.reference
+    worse = f"not worse than {reference} by {settings.margin:g}"
+    head = ["corpus", "trained on", *COLUMNS.values(), f"F1 minus {reference} (95 % CI)", "p", worse]
     head[head.index(COLUMNS["strict_f1"])] += " (95 % CI)"
     rows = []
     for row in arms.iter_rows(named=True):
         cells = {name: scores.shown(row[name], "—") for name in COLUMNS}
         low, high = (scores.shown(row[f"strict_f1_{side}"], "—") for side in ("low", "high"))
         cells["strict_f1"] = f"**{cells['strict_f1']}** ({low}–{high})"
-        difference = p = "—"
+        difference = p = verdict = "—"
         if row["arm"] != reference:
             value, low, high = (f"{row[name]:+.3f}" for name in ("difference", "difference_low", "difference_high"))
-            difference, p = f"{value} ({low} to {high})", f"{row['difference_p']:.3f}"
+            difference, p = f"{value} ({low} to {high})", scores.shown(row["difference_p"], "—")
+            verdict = not_worse(row)
         budget = [f"{row[name]:,.0f}" for name in ("notes", "words", "steps")]
-        rows.append([row["corpus"], row["arm"], *cells.values(), difference, p, *budget])
+        rows.append([row["corpus"], row["arm"], *cells.values(), difference, p, verdict, *budget])
     return markdown.table([*head, "training notes", "training words", "steps"], rows, "llr")

@@ -68,7 +68,7 @@ def compare(
     writers = comparison.writer_rows(data / "texts" / "real", corpus, grid)
     predicted = comparison.perplexity_rows(losses, mixed, trained, roles.real, bootstrap)
     downstream = comparison.downstream_rows(counts, roles.real, bootstrap)
-    tested = claims(losses, counts, roles, bootstrap, doubts(writers, rewriting.clinical_notes))
+    tested = claims(losses, counts, trained, roles, bootstrap, doubts(writers, rewriting.clinical_notes))
     curves = comparison.curve_rows(trained)
     frames = {"perplexity": predicted, "downstream": downstream, "writers": writers, "curves": curves}
     for name, frame in frames.items():

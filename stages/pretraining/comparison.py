@@ -19,7 +19,7 @@ from stages.runtime.grid import Grid
 from stages.runtime.outputs import read_json
 from stages.scoring import counting, intervals, scores
 from stages.scoring.counting import Counts
-from stages.scoring.intervals import Bootstrap, Estimate
+from stages.scoring.intervals import Bootstrap, Measured
 
 # Lineage of a rephraser that was trained elsewhere. Only such rephrasers can support a claim about LLMs.
 _ELSEWHERE = ("hub:", "folder:", "server:")
@@ -108,13 +108,13 @@ def perplexity_rows(
         row = {
             "of": part,
             "mixture": mixture,
-            **_columns("bits_per_byte", estimate(found, bootstrap), difference(found, minus, bootstrap)),
+            **_columns("bits_per_byte", bits_per_byte(found, bootstrap), difference(found, minus, bootstrap)),
             "perplexity": _mean([math.exp(of.nats.sum() / of.tokens.sum()) for of in found]),
             # Pieces of notes or public texts that the mixture tells of, each counted once.
             "source_pieces": _mean([max((drawn["source_pieces"] for drawn in of), default=0) for of in parts]),
             "unique_tokens": _mean([content["tokens"] for content in mixed[mixture]]),
             **_means(trained["decoder", mixture], "tokens_trained", "passes"),
-            "runs": len(trained["decoder", mixture]),
+            "replicates": len(found),
         }
         rows.append(row)
     return pl.DataFrame(rows)
@@ -125,11 +125,11 @@ def downstream_rows(counts: AllCounts, reference: str, bootstrap: Bootstrap) -> 
     rows = []
     for task, mixtures in counts.items():
         for mixture, replicates in mixtures.items():
-            found = intervals.estimate(scores.strict_f1, replicates, bootstrap)
+            found = intervals.measure(scores.strict_f1, replicates, bootstrap)
             minus = intervals.difference(scores.strict_f1, replicates, mixtures[reference], bootstrap)
             macro = float(intervals.mean(scores.SCORES["strict_f1_macro"], replicates))
             row = {"of": task, "mixture": mixture, **_columns("score", found, minus), "macro": macro}
-            rows.append(row | {"test": len(replicates[0].note_ids), "runs": len(replicates)})
+            rows.append(row | {"test": len(replicates[0].note_ids), "replicates": len(replicates)})
     return pl.DataFrame(rows, schema=None if rows else {"of": pl.String, "mixture": pl.String})
 
 
@@ -146,41 +146,29 @@ def curve_rows(trained: Trained) -> pl.DataFrame:
     )
 
 
-def estimate(replicates: Sequence[Losses], bootstrap: Bootstrap) -> Estimate:
-    """Bits per byte averaged over replicates, with the interval over groups."""
-    return Estimate(float(_bits(replicates).mean()), *intervals.interval(_resampled(replicates, bootstrap)))
-
-
-def difference(one: Sequence[Losses], other: Sequence[Losses], bootstrap: Bootstrap) -> Estimate:
-    """Bits per byte of `one` minus `other`, paired: every bootstrap sample draws the same groups for both.
-
-    Raises ValueError if the two were not scored on the same texts.
-    """
-    if {replicate.groups for replicate in (*one, *other)} != {one[0].groups}:
-        raise ValueError("the two were not scored on the same texts")
-    value = _bits(one).mean() - _bits(other).mean()
-    return Estimate(float(value), *intervals.interval(_resampled(one, bootstrap) - _resampled(other, bootstrap)))
-
-
-def _bits(replicates: Sequence[Losses]) -> np.ndarray:
-    return np.array([of.nats.sum() / of.bytes.sum() for of in replicates]) / math.log(2)
-
-
-def _resampled(replicates: Sequence[Losses], bootstrap: Bootstrap) -> np.ndarray:
-    """Bits per byte of every bootstrap sample of groups, (samples,)."""
+def bits_per_byte(replicates: Sequence[Losses], bootstrap: Bootstrap) -> Measured:
+    """Bits per byte in every replicate and in every bootstrap sample of groups."""
     groups = {group: row for row, group in enumerate(sorted(set(replicates[0].groups)))}
     rows = [groups[group] for group in replicates[0].groups]
     weights = intervals.draws(len(groups), bootstrap)
-    result = []
+    each, drawn = [], []
     for of in replicates:
         nats, size = (np.bincount(rows, column, len(groups)) for column in (of.nats, of.bytes))
-        result.append(weights @ nats / (weights @ size))
-    return intervals.over_replicates(np.stack(result, axis=1), bootstrap) / math.log(2)
+        each.append(nats.sum() / size.sum())
+        drawn.append(weights @ nats / (weights @ size))
+    return Measured(np.array(each) / math.log(2), np.mean(drawn, axis=0) / math.log(2))
 
 
-def _columns(score: str, found: Estimate, minus: Estimate) -> dict[str, float]:
+def difference(one: Sequence[Losses], other: Sequence[Losses], bootstrap: Bootstrap) -> Measured:
+    """Bits per byte of `one` minus those of `other`; ValueError if the two were not scored on the same texts."""
+    if {of.groups for of in (*one, *other)} != {one[0].groups}:
+        raise ValueError("the two were not scored on the same texts")
+    return bits_per_byte(one, bootstrap).minus(bits_per_byte(other, bootstrap))
+
+
+def _columns(score: str, found: Measured, minus: Measured) -> dict[str, float]:
     names = (score, "low", "high", "difference", "difference_low", "difference_high")
-    return dict(zip(names, (*found, *minus), strict=True))
+    return dict(zip(names, (*found.estimate(), *minus.estimate()), strict=True))
 
 
 def _means(contents: Sequence[Mapping[str, Any]], *names: str) -> dict[str, float | None]:

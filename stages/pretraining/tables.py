@@ -6,6 +6,7 @@ import polars as pl
 
 from stages.pretraining.claims import Claim
 from stages.runtime import markdown
+from stages.scoring import intervals
 
 # Columns by their heads: what a row of the comparison says in them.
 _PERPLEXITY = {
@@ -54,11 +55,18 @@ def report(
         "",
         *markdown.table(["claim", "tested as", "difference (95 %)", "verdict"], tested),
         "",
-        f"{predicted['runs'][0]} model(s) per row; intervals resample groups of texts, the same for all rows. "
+        f"{_replicates(predicted['replicates'][0])}. Groups of texts are drawn the same for all rows. "
         f"{about} docs/rephrasing.md explains every number.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _replicates(number: int) -> str:
+    few = intervals.noise_of_training(number)
+    if few:
+        return f"{few}. Intervals are over texts alone, and no claim is tested"
+    return f"{number} models per row: intervals are over texts and seeds, verdicts with Holm's correction"
 
 
 def _scored(frame: pl.DataFrame, columns: Mapping[str, str], reference: str) -> list[str]:

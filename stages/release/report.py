@@ -7,13 +7,14 @@ from typing import ClassVar
 import polars as pl
 
 from stages.ner.cells import COLOURS, Sources
-from stages.ner.comparison import BLIND, COLUMNS, QUESTION, Compare, count, operations
+from stages.ner.comparison import BLIND, COLUMNS, QUESTION, Compare, count, not_worse, operations
 from stages.notes.labels import Labels
 from stages.release import error_page, pages, report_content
 from stages.runtime import lineage
 from stages.runtime.grid import Grid
 from stages.runtime.params import Section
 from stages.runtime.stage import InFile, InFolder, OutFolder, stage
+from stages.scoring.intervals import noise_of_training
 
 FILE = "index.html"
 FRAME = "templates/frame.html.j2"
@@ -74,7 +75,9 @@ def report(
         frame=FRAME,
         title=f"deidsynth: {corpus}",
         question=QUESTION.partition("?")[0] + "?",
-        answer=report_content.answer(arms, comparison.reference, len(grid.seeds)),
+        answer=report_content.answer(arms, comparison.reference),
+        few=noise_of_training(len(grid.seeds)),
+        not_worse=not_worse,
         corpus=corpus,
         reference=comparison.reference,
         columns=COLUMNS,

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from stages.gates.gate import Finding
+from stages.ner import comparison
 from stages.ner.cells import Cell, Sources, cells
 from stages.notes import note_table
 from stages.runtime.grid import Grid
@@ -16,11 +17,8 @@ from stages.runtime.mlflow_store import minutes
 from stages.runtime.outputs import read_json
 from stages.scoring import counting, intervals
 
-# Fewest replicates that can tell a difference from the noise of training (docs/method.md, section 3).
-_REPLICATES = 3
 
-
-def answer(arms: Sequence[Mapping[str, Any]], reference: str, replicates: int) -> str:
+def answer(arms: Sequence[Mapping[str, Any]], reference: str) -> str:
     """Return the finding as a paragraph. `arms` are the rows of ner_compare's arms.csv."""
     rows = {row["arm"]: row for row in arms}
     real, row = rows[reference], rows.get("synthetic")
@@ -33,11 +31,10 @@ def answer(arms: Sequence[Mapping[str, Any]], reference: str, replicates: int) -
     def hidden(arm: Mapping[str, Any]) -> str:
         return f"{arm['blind_recall']:.1%} ({arm['blind_recall_low']:.1%} to {arm['blind_recall_high']:.1%})"
 
-    chance = "is unlikely to" if row["difference_low"] * row["difference_high"] > 0 else "may"
-    verdict = f"the difference {chance} be due to chance"
-    if replicates < _REPLICATES:
-        models = "one model" if replicates == 1 else f"{replicates} models"
-        verdict = f"with {models} per arm, the noise of training is not measured, so this is no verdict"
+    few = intervals.noise_of_training(row["replicates"])
+    verdict = f"{few}, so this is no verdict"
+    if not few:
+        verdict = f"that it is not worse by {row['margin']:g} is {comparison.not_worse(row)}"
     return (
         f"A model trained on invented notes alone hides {hidden(row)} of the words of personal information in "
         f"{row['test_notes']} real notes that it has never seen; a model trained on the real notes hides "
@@ -68,7 +65,7 @@ def leaks(
                 1000 * (found.of_labels("gold") - found.of_labels("hidden"))[..., chosen].sum(-1) / found["notes"]
                 for found in (total, drawn)
             )
-            _, upper = intervals.interval(intervals.over_replicates(drawn_rates, bootstrap))
+            upper = intervals.Measured(rates, drawn_rates.mean(axis=1)).estimate().high
             row = rows.setdefault(kind, {"kind": kind, "gold": int(gold[chosen].sum()), "arms": {}})
             upper = max(upper, 3000 / len(replicates[0].note_ids))
             row["arms"][arm] = {"left": float(rates.mean()), "upper": upper}

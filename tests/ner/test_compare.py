@@ -2,10 +2,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
 from mlflow import MlflowClient
+from scipy.stats import ttest_1samp
 
 from stages.ner import recall_first
 from stages.ner.compare import compare
@@ -26,7 +28,7 @@ SPANS = (Span(0, 3, "NAME"), Span(6, 9, "NAME"), Span(13, 17, "CITY"), Span(21, 
 
 def settings(folds=(0, 1), seeds=(1, 2), **changes) -> dict:
     bootstrap = {"samples": 100, "seed": 1}
-    section = {"reference": "real", "blind": True, "bootstrap": bootstrap} | changes
+    section = {"reference": "real", "blind": True, "margin": 0.1, "bootstrap": bootstrap} | changes
     grid = {
         "demos": [],
         "corpora": ["demo"],
@@ -111,14 +113,51 @@ def test_arms_are_pooled_over_folds_and_averaged_over_seeds(project):
     # F1 of recalls 2/4 and 1/4 at precision 1 is 2/3 and 2/5.
     assert synthetic["strict_f1"] == pytest.approx((2 / 3 + 2 / 5) / 2, abs=1e-6)
     assert synthetic["difference"] == pytest.approx((2 / 3 + 2 / 5) / 2 - 1, abs=1e-6)
-    # Every note is the same, so draws differ by the seeds they take only: once one, once the other, or both.
-    assert (synthetic["strict_f1_low"], synthetic["strict_f1_high"]) == pytest.approx((2 / 5, 2 / 3), abs=1e-6)
-    assert (synthetic["difference_low"], synthetic["difference_high"]) == pytest.approx((-3 / 5, -1 / 3), abs=1e-6)
+    # Every note is the same, and two seeds say nothing about their noise, so the intervals are points.
+    assert synthetic["strict_f1_low"] == synthetic["strict_f1_high"] == synthetic["strict_f1"]
+    assert synthetic["difference_low"] == synthetic["difference_high"] == synthetic["difference"]
+    assert (synthetic["difference_p"], synthetic["margin_p"]) == (None, None)
     assert (synthetic["seen_recall"], synthetic["unseen_recall"]) == (1, pytest.approx(1 / 6, abs=1e-6))
     # 2 or 3 of 4 spans stay visible.
-    assert [synthetic[f"leaks_per_note{side}"] for side in ("_low", "", "_high")] == [2, 2.5, 3]
+    assert synthetic["leaks_per_note"] == 2.5
     assert (synthetic["notes"], synthetic["words"], synthetic["steps"]) == (101.5, 2000, 20)
-    assert (synthetic["test_notes"], synthetic["runs"]) == (6, 4)
+    assert (synthetic["test_notes"], synthetic["runs"], synthetic["replicates"]) == (6, 4, 2)
+
+
+def test_three_seeds_have_intervals_over_seeds_and_verdicts(project):
+    for arm in ARMS:
+        fill(arm, 0, 3)
+    write_params(settings(folds=[0], seeds=[1, 2, 3]))
+    run_stage()
+    rows = {row["arm"]: row for row in pl.read_csv("out/demo/arms.csv").iter_rows(named=True)}
+    # F1 of 2/3, 2/5 and 2/3 on notes that are all alike: the interval and p are Student's.
+    scores = np.array([2 / 3, 2 / 5, 2 / 3])
+    student = ttest_1samp(scores, 0).confidence_interval(0.95)
+    assert (rows["synthetic"]["strict_f1_low"], rows["synthetic"]["strict_f1_high"]) == pytest.approx(
+        (student.low, student.high), abs=1e-6
+    )
+    # Annotator differs by the same 1/7 in all seeds, so its p-values are 0; mixed does not differ from real.
+    p, margin_p = ttest_1samp(scores - 1, 0).pvalue, ttest_1samp(scores - 1, -0.1).pvalue
+    assert rows["real"]["difference_p"] is None
+    corrected = [rows[arm]["difference_p"] for arm in ARMS[1:]]
+    assert corrected == pytest.approx([0, 2 * p, 1], abs=1e-6)
+    assert [rows[arm]["margin_p"] for arm in ARMS[1:]] == pytest.approx([0, margin_p, 0], abs=1e-6)
+    table = Path("out/demo/table.md").read_text()
+    column = [line.split("|")[-5].strip() for line in table.splitlines()[:6]]
+    assert column == ["not worse than real by 0.1", "---:", "—", "not held", "not held", "held"]
+    assert "3 models per arm and fold. Intervals are over notes and seeds" in table
+
+
+def test_one_seed_allows_no_verdict(project):
+    write_params(settings(seeds=[1]))
+    run_stage()
+    table = Path("out/demo/table.md").read_text()
+    assert (
+        "1 model: says nothing about training noise. Intervals are over notes alone, and nothing is tested" in table
+    )
+    assert [line.split("|")[-6:-4] for line in table.splitlines()[2:6]] == [
+        [" — ", " — "], *[[" — ", " not testable: 1 model "]] * 3
+    ]  # fmt: skip
 
 
 def test_labels_and_curves(project):
@@ -166,8 +205,8 @@ def test_summary(project):
             "mixed_strict_f1": 1,
             "synthetic_over_real": 0.533333,
             "synthetic_minus_real": -0.466667,
-            "synthetic_minus_real_low": -0.6,
-            "synthetic_minus_real_high": -0.333333,
+            "synthetic_minus_real_low": -0.466667,
+            "synthetic_minus_real_high": -0.466667,
             "synthetic_blind_recall": 0.375,
         }
     }
@@ -190,6 +229,7 @@ def test_table(project):
         "recall, unseen PII",
         "F1 minus real (95 % CI)",
         "p",
+        "not worse than real by 0.1",
         "training notes",
         "training words",
         "steps",
@@ -197,13 +237,13 @@ def test_table(project):
     assert rule.count("|") == head.count("|")
     assert rows[:4] == [
         "| demo | real | **1.000** (1.000–1.000) | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 0.000 | 1.000 | 1.000 "
-        "| — | — | 102 | 2,000 | 20 |",
+        "| — | — | — | 102 | 2,000 | 20 |",
         "| demo | annotator | **0.857** (0.857–0.857) | 1.000 | 0.750 | 0.857 | 0.750 | 0.000 | 1.000 | 1.000 "
-        "| 0.667 | -0.143 (-0.143 to -0.143) | 0.040 | 102 | 2,000 | 20 |",
-        "| demo | synthetic | **0.533** (0.400–0.667) | 1.000 | 0.375 | 0.533 | 0.375 | 0.000 | 2.500 | 1.000 "
-        "| 0.167 | -0.467 (-0.600 to -0.333) | 0.040 | 102 | 2,000 | 20 |",
+        "| 0.667 | -0.143 (-0.143 to -0.143) | — | not testable: 2 models | 102 | 2,000 | 20 |",
+        "| demo | synthetic | **0.533** (0.533–0.533) | 1.000 | 0.375 | 0.533 | 0.375 | 0.000 | 2.500 | 1.000 "
+        "| 0.167 | -0.467 (-0.467 to -0.467) | — | not testable: 2 models | 102 | 2,000 | 20 |",
         "| demo | mixed | **1.000** (1.000–1.000) | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 0.000 | 1.000 | 1.000 "
-        "| +0.000 (+0.000 to +0.000) | 1.000 | 102 | 2,000 | 20 |",
+        "| +0.000 (+0.000 to +0.000) | — | not testable: 2 models | 102 | 2,000 | 20 |",
     ]
 
 

@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from scripts import ablation, study
-from scripts.gains import holm
 from stages.runtime.errors import UserError
 from tests import graph
 
@@ -110,8 +109,9 @@ def test_a_sweep_is_run_collected_and_drawn(project):
     table = pl.read_csv(results / "points.csv").filter(budget="equal steps")
     assert table["select_f1"].to_list() == pytest.approx([0, 0.125])
     assert table["gain"].to_list() == [None, pytest.approx(6 / 7 - 2 / 3, abs=1e-6)]
-    [low], [p] = table["gain_low"].drop_nulls(), table["gain_p"].drop_nulls()
-    assert 0.05 < low < 6 / 7 - 2 / 3 and p < 0.01
+    [low] = table["gain_low"].drop_nulls()
+    assert 0.05 < low < 6 / 7 - 2 / 3
+    assert table["gain_p"].to_list() == [None, None]  # one seed says nothing about the noise of training
 
     # One run per curve in the checkout's store, a point per step.
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
@@ -156,12 +156,6 @@ def test_a_plain_point_is_one_of_the_points(workdir):
     (ablation.AXES / "volume.yaml").write_text(yaml.safe_dump(AXIS | {"plain": 10}))
     with pytest.raises(UserError, match="plain is 10, which is none of the points"):
         ablation.load("volume")
-
-
-def test_holm_corrects_for_the_number_of_tests():
-    # statsmodels' multipletests(..., method="holm") of the same p-values.
-    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
-    assert holm([0.9, 0.8]) == [1, 1]
 
 
 def test_every_axis_names_keys_of_params_and_names_that_git_takes():
