@@ -149,7 +149,8 @@ def test_paper_1_from_base_models_to_a_score(protocol):
     trained = json.loads(Path("synthetic.json").read_text())
     assert trained["steps"] == max(1, round(6 * trained["windows"] / 16))
 
-    tables = {"test": "test", "select": "select", "train": "train", "out": f"predicted/synthetic/{cell}"}
+    tables = {"test": "test", "select": "select", "train": "train", "annotator": "train"}
+    tables |= {"learned": f"annotated/{cell}", "out": f"predicted/synthetic/{cell}"}
     run("ner_evaluate", **axes, arm="synthetic", model=f"ner/synthetic/{cell}", **tables, metrics="score.json")
     assert json.loads(Path("score.json").read_text())["counts"]["notes"] == 15
 

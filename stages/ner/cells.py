@@ -8,6 +8,8 @@ from stages.notes import note_table
 from stages.runtime.errors import UserError
 from stages.runtime.grid import Grid
 
+# Folder in the synthetic arm's notes, of the invented notes that no model is trained on.
+HELD_BACK = "held_back"
 # Colours of the arms, which colour-blind people can tell apart (Okabe and Ito 2008).
 COLOURS = {"real": "#0072B2", "annotator": "#56B4E9", "synthetic": "#D55E00", "mixed": "#009E73"}
 
@@ -38,6 +40,7 @@ class Sources(NamedTuple):
     evaluate: Path
     predictions: Path
     split: Path
+    annotator: Path
 
     def metrics(self, cell: Cell) -> tuple[Path, Path]:
         """The metrics files of a cell: of ner_train and of ner_evaluate."""
@@ -47,6 +50,10 @@ class Sources(NamedTuple):
         """The note tables of a cell: predictions, gold test notes, gold training notes."""
         split = self.split / cell.corpus / str(cell.fold)
         return self.predictions / cell.path, split / "test", split / "train"
+
+    def annotated(self, cell: Cell) -> Path:
+        """The training notes of the annotator of a cell's replicate."""
+        return self.annotator / cell.corpus / str(cell.fold) / str(cell.seed)
 
     def pairs(self, cell: Cell) -> Iterator[tuple[note_table.Note, note_table.Note]]:
         """The test notes of a cell, as (gold, predicted)."""

@@ -21,6 +21,7 @@ def compare(
     evaluate: InFolder,
     predictions: InFolder,
     split: InFolder,
+    annotator: InFolder,
     out: OutFolder,
     settings: comparison.Compare,
     grid: Grid,
@@ -31,17 +32,23 @@ def compare(
     evaluate: metrics of ner_evaluate.
     predictions: note tables with predicted spans.
     split: gold notes by corpus, fold and role.
+    annotator: the annotator's training notes, by corpus, fold and seed.
     out: the table, its data, and the data of the plots.
     """
     if settings.reference not in grid.arms:
         raise UserError(f"params.yaml: ner.compare.reference is {settings.reference}, which is not among grid.arms")
-    sources, wanted = Sources(train, evaluate, predictions, split), cells(grid, corpus)
+    sources, wanted = Sources(train, evaluate, predictions, split, annotator), cells(grid, corpus)
     require(sources, wanted)
     trained, evaluated = ({cell: read_json(sources.metrics(cell)[side]) for cell in wanted} for side in (0, 1))
     counts = comparison.count(sources, grid, corpus)
     arms = comparison.arm_rows(corpus, counts, trained, settings)
+    elsewhere = comparison.count(sources, grid, corpus, new_groups=True)
+    new = arms.clear()
+    if elsewhere[settings.reference][0].note_ids:
+        new = comparison.arm_rows(corpus, elsewhere, trained, settings)
     frames = {
         "arms": arms,
+        "new_groups": new,
         "labels": comparison.label_rows(corpus, counts),
         "confusion": comparison.confusion_rows(sources, wanted),
         "operation": comparison.operation_rows(evaluated),
@@ -51,7 +58,9 @@ def compare(
         frame.fill_nan(None).write_csv(out / f"{name}.csv", float_precision=6)
     write_json(out / "summary.json", comparison.summary(corpus, arms, settings.reference))
     table = out / "table.md"
-    table.write_text(comparison.table(arms, frames["operation"], settings), encoding="utf-8")
+    cap = min(content["ceiling"] for content in trained.values())
+    made = comparison.table(arms, new, frames["operation"], settings, cap)
+    table.write_text(made, encoding="utf-8")
     # MLflow lists the newest run first, so the first row of the table is logged last.
     for cell in reversed(wanted):
         log(cell, trained[cell], evaluated[cell], table)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
@@ -33,6 +34,8 @@ COLUMNS = {
     "seen_recall": "recall, seen PII",
     "unseen_recall": "recall, unseen PII",
 }
+# The recall-first operating points by the notes that they were chosen on.
+_CHOSEN_ON = {"invented": "recall-first, on invented notes", "select": "recall-first"}
 # The scores of an operating point in the table.
 _OPERATION = ("blind_recall", "clean_notes", "leaks_per_note", "needless", "strict_recall")
 
@@ -53,16 +56,28 @@ class Compare(Section):
     """Bootstrap behind all intervals and p-values; every arm gets the same samples."""
 
 
-def count(sources: Sources, grid: Grid, corpus: str) -> dict[str, list[Counts]]:
-    """Return, by arm, the counts of every seed over the test notes of all folds."""
-    split = sources.split / corpus
-    seen = {fold: counting.surfaces(note_table.read(split / str(fold) / "train")) for fold in grid.folds}
+def count(sources: Sources, grid: Grid, corpus: str, new_groups: bool = False) -> dict[str, list[Counts]]:
+    """Return, by arm, the counts of every seed over the test notes of all folds.
+
+    With `new_groups`, only over the notes of groups that are not in the training part. A surface counts as seen if it
+    is tagged in the annotator's training notes.
+    """
+    known = {fold: _groups(sources.split / corpus / str(fold) / "train") if new_groups else () for fold in grid.folds}
+
+    def of(cell: Cell) -> Counts:
+        seen = counting.surfaces(note_table.read(sources.annotated(cell)))
+        return counting.count(
+            (pair for pair in sources.pairs(cell) if pair[0].group_id not in known[cell.fold]), seen
+        )
 
     def pooled(arm: str, seed: int) -> Counts:
-        folds = [Cell(corpus, arm, fold, seed) for fold in grid.folds]
-        return counting.pool([counting.count(sources.pairs(cell), seen[cell.fold]) for cell in folds])
+        return counting.pool([of(Cell(corpus, arm, fold, seed)) for fold in grid.folds])
 
     return {arm: [pooled(arm, seed) for seed in grid.seeds] for arm in grid.arms}
+
+
+def _groups(folder: Path) -> set[str]:
+    return set(note_table.frame(folder).select("group_id").unique().collect()["group_id"])
 
 
 def arm_rows(
@@ -128,21 +143,30 @@ def confusion_rows(sources: Sources, wanted: Iterable[Cell]) -> pl.DataFrame:
 
 
 def operation_rows(evaluated: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
-    """One row per cell and bias, and one, without a bias, for the biases that were chosen on the select notes."""
-    points = {cell: content["recall_first"] for cell, content in evaluated.items()}
-    rows = [cell._asdict() | point for cell, found in points.items() for point in (*found["curve"], found["scores"])]
-    return pl.DataFrame(rows, infer_schema_length=None).cast({"bias": pl.Float64})
+    """One row per cell and bias, and those without a bias, whose biases were chosen by label on other notes.
+
+    `chosen_on` names these: select, or invented.
+    """
+    rows = []
+    for cell, content in evaluated.items():
+        found = content["recall_first"]
+        rows += [cell._asdict() | point | {"chosen_on": None} for point in found["curve"]]
+        chosen = [name for name in _CHOSEN_ON if name in found]
+        rows += [cell._asdict() | found[name]["scores"] | {"chosen_on": name} for name in chosen]
+    return pl.DataFrame(rows, infer_schema_length=None).cast({"bias": pl.Float64, "chosen_on": pl.String})
 
 
 def operations(operated: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """Every arm's default and recall-first operating point: mean scores over folds and seeds.
+    """Every arm's default and recall-first operating points: mean scores over folds and seeds.
 
     `needless` is the share of the hidden words that need not be hidden.
     """
+    points = {"default": pl.col("bias") == 0} | {name: pl.col("chosen_on") == on for on, name in _CHOSEN_ON.items()}
     for arm in operated["arm"].unique(maintain_order=True):
-        for name, chosen in (("default", pl.col("bias") == 0), ("recall-first", pl.col("bias").is_null())):
+        for name, chosen in points.items():
             rows = operated.filter(chosen, arm=arm).with_columns(needless=1 - pl.col("blind_precision"))
-            yield {"arm": arm, "operation": name} | rows.select(pl.col(pl.Float64).mean()).row(0, named=True)
+            if len(rows):
+                yield {"arm": arm, "operation": name} | rows.select(pl.col(pl.Float64).mean()).row(0, named=True)
 
 
 def curve_rows(trained: Mapping[Cell, Mapping[str, Any]]) -> pl.DataFrame:
@@ -167,8 +191,12 @@ def summary(corpus: str, arms: pl.DataFrame, reference: str) -> dict[str, Any]:
     return {corpus: {name: scores.rounded(value) for name, value in numbers.items()}}
 
 
-def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
-    """Return two tables, one row per arm and one row per arm and operating point, and what their numbers mean."""
+def table(arms: pl.DataFrame, new: pl.DataFrame, operated: pl.DataFrame, settings: Compare, cap: float = 1.0) -> str:
+    """Return the tables of arms and of operating points, and what their numbers mean.
+
+    `new` are the arms' rows on the notes of new groups alone, shown if there are fewer of these; `cap` is the lowest
+    ceiling that a tokenizer sets to strict F1, stated if it is below 0.999.
+    """
     first = arms.row(0, named=True)
     names = COLUMNS | {"needless": "hidden without need"}
     head = ["trained on", "operating point", *(names[column] for column in _OPERATION)]
@@ -189,15 +217,36 @@ def table(arms: pl.DataFrame, operated: pl.DataFrame, settings: Compare) -> str:
         f"Scored on the {first['test_notes']} real test notes of {first['corpus']}, {BLIND[settings.blind]}. "
         f"{tests}. Groups of notes are drawn {settings.bootstrap.samples:,} times, the same ones for all arms. "
         "docs/metrics.md explains every number.",
+        *([f"The tokenizer caps strict F1 at {cap:.3f}: it joins words that differ in their tags."] * (cap < 0.999)),
         "",
+        *_new_group_table(first["test_notes"], new, settings),
         *markdown.table(head, rows, "llr"),
         "",
         "Recall-first: decoding prefers each label to O by the smallest bias that hides enough of its words on "
-        "the select notes, which are real and tagged. If the default already hides enough of them, the bias is 0 "
-        "and both rows of the arm are equal.",
+        "the select notes, which are real and tagged, or on invented notes that were held back from training and "
+        "need no real tag. If the default already hides enough of them, the bias is 0 and the rows are equal.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _new_group_table(notes: int, new: pl.DataFrame, settings: Compare) -> list[str]:
+    """The arms without the test notes whose group is in the training part too; nothing if there are none."""
+    if new.is_empty() or new["test_notes"][0] == notes:
+        return []
+    names = ("strict_f1", "token_f1", "blind_recall")
+    rows = []
+    for row in new.iter_rows(named=True):
+        cells = [scores.shown(row[name], "—") for name in names]
+        rows.append([row["arm"], *cells, "—" if row["arm"] == settings.reference else _difference(row)])
+    left = notes - new["test_notes"][0]
+    head = ["trained on", *(COLUMNS[name] for name in names), f"F1 minus {settings.reference} (95 % CI)"]
+    return [f"Without the {left} test notes whose group is also in training:", "", *markdown.table(head, rows), ""]
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    value, low, high = (f"{row[name]:+.3f}" for name in ("difference", "difference_low", "difference_high"))
+    return f"{value} ({low} to {high})"
 
 
 def _arm_table(arms: pl.DataFrame, settings: Compare) -> list[str]:
@@ -212,9 +261,7 @@ def _arm_table(arms: pl.DataFrame, settings: Compare) -> list[str]:
         cells["strict_f1"] = f"**{cells['strict_f1']}** ({low}–{high})"
         difference = p = verdict = "—"
         if row["arm"] != reference:
-            value, low, high = (f"{row[name]:+.3f}" for name in ("difference", "difference_low", "difference_high"))
-            difference, p = f"{value} ({low} to {high})", scores.shown(row["difference_p"], "—")
-            verdict = not_worse(row)
+            difference, p, verdict = _difference(row), scores.shown(row["difference_p"], "—"), not_worse(row)
         budget = [f"{row[name]:,.0f}" for name in ("notes", "words", "steps")]
         rows.append([row["corpus"], row["arm"], *cells.values(), difference, p, verdict, *budget])
     return markdown.table([*head, "training notes", "training words", "steps"], rows, "llr")

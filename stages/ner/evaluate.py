@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from stages.ner import recall_first
+from stages.ner.cells import HELD_BACK
 from stages.ner.recall_first import RecallFirst
 from stages.ner.tagger import Tagger
 from stages.notes import note_table
@@ -44,6 +45,8 @@ def evaluate(
     test: NoteTable,
     select: NoteTable,
     train: NoteTable,
+    annotator: NoteTable,
+    learned: NoteTable,
     out: OutFolder,
     metrics: OutFile,
     settings: Evaluate,
@@ -54,29 +57,35 @@ def evaluate(
     model: a model that ner_train wrote.
     test: gold test notes.
     select: real notes on which the biases of the recall-first operating point are chosen.
-    train: gold training notes, which tell seen from unseen surfaces and groups.
+    train: the full training part, which tells known from new groups.
+    annotator: the annotator's training notes, which tell seen from unseen surfaces.
+    learned: the notes of the arm. The biases are also chosen on invented notes that were held back from these.
     out: the test notes with predicted spans.
     metrics: scores, counts, calibration and operating points.
     """
     tagger = Tagger.load(model, settings.precision)
     biases = (0.0, *settings.recall_first.biases)
     uniform = [dict.fromkeys(tagger.labels, bias) for bias in biases]
-    on_select: list[counting.Counts] = []
-    for _ in recall_first.sweep(tagger, note_table.read(select), uniform, on_select):
-        pass
-    chosen = recall_first.choose(tagger.labels, biases, on_select, settings.recall_first)
+    tuned_on = {"select": select} | ({"invented": learned / HELD_BACK} if (learned / HELD_BACK).is_dir() else {})
+    chosen = {}
+    for name, folder in tuned_on.items():
+        swept: list[counting.Counts] = []
+        for _ in recall_first.sweep(tagger, note_table.read(folder), uniform, swept):
+            pass
+        chosen[name] = recall_first.choose(tagger.labels, biases, swept, settings.recall_first)
 
     gold = progress(note_table.read(test), total=note_table.count(test), label="tagging")
     on_test: list[counting.Counts] = []
-    note_table.write(out, recall_first.sweep(tagger, gold, [*uniform, chosen], on_test))
+    note_table.write(out, recall_first.sweep(tagger, gold, [*uniform, *chosen.values()], on_test))
     lineage.write(out, lineage.read(test) | lineage.through(lineage.read(model), "tags"))
 
-    result = report(test, out, train, settings.bootstrap)
-    *curve, tuned = on_test
+    result = report(test, out, train, annotator, settings.bootstrap)
     result["recall_first"] = {
-        "biases": chosen,
-        "scores": recall_first.point(None, tuned),
-        "curve": [recall_first.point(bias, counts) for bias, counts in zip(biases, curve, strict=True)],
+        "curve": [recall_first.point(bias, counts) for bias, counts in zip(biases, on_test, strict=False)],
+        **{
+            name: {"biases": found, "scores": recall_first.point(None, counts)}
+            for (name, found), counts in zip(chosen.items(), on_test[len(biases) :], strict=True)
+        },
     }
     write_json(metrics, result)
     parts = ("f1", "precision", "recall", "blind_recall")
@@ -86,23 +95,25 @@ def evaluate(
         "count": result["counts"],
         "new_groups": result["new_groups"]["scores"],
         "calibration_error": result["calibration"]["error"],
-        "recall first": {name: result["recall_first"]["scores"][name] for name in recall_first.CURVE},
+        "recall first": {name: result["recall_first"]["select"]["scores"][name] for name in recall_first.CURVE},
     }
     run.log(logged)
     strict, interval = result["scores"]["strict_f1"], map(scores.shown, result["strict_f1_interval"])
     return f"strict F1 {scores.shown(strict)} ({' to '.join(interval)}) on {note_table.count(test)} test notes"
 
 
-def report(test: Path, predictions: Path, train: Path, bootstrap: intervals.Bootstrap) -> dict[str, Any]:
+def report(
+    test: Path, predictions: Path, train: Path, annotator: Path, bootstrap: intervals.Bootstrap
+) -> dict[str, Any]:
     """Return the content of the metrics file, except `recall_first`.
 
-    `new_groups` has the scores on the test notes of groups that are not in training.
+    `new_groups` has the scores on the test notes of groups that are not in the training part.
     """
 
     def pairs() -> Iterator[tuple[Note, Note]]:
         return zip(note_table.read(test), note_table.read(predictions), strict=True)
 
-    seen = counting.surfaces(note_table.read(train))
+    seen = counting.surfaces(note_table.read(annotator))
     known = {note.group_id for note in note_table.read(train)}
     counts = counting.count(pairs(), seen)
     new = counting.count((pair for pair in pairs() if pair[0].group_id not in known), seen)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from stages.lm import models, tokenised, training
 from stages.lm.optimisation import Budget, Optimisation
+from stages.ner import ceiling
 from stages.ner.examples import Examples, tokenise
 from stages.ner.tagger import SETTINGS, Tagger
 from stages.notes import note_table, tags, units
@@ -72,6 +73,7 @@ def fit(
         "adjacent": tags.adjacency(tags.encode(note.spans, tags.word_offsets(note.text)) for note in learned),
     }
     tagger = Tagger(model, tokenizer, **reading, precision=settings.precision)
+    most = ceiling.strict_f1(learned, tokenizer, names)
     select_notes = list(note_table.read(select))
     total = settings.steps_for(len(rows), settings.batch) * settings.batch
     order = Examples(rows, tokenised.lengths(rows), settings.batch, total, seed, settings.hidden, tokenizer)
@@ -90,6 +92,8 @@ def fit(
         "spans": sum(len(note.spans) for note in learned),
         "windows": len(rows),
         "labels": names[1::2],
+        # The most that this tokenizer allows on these notes.
+        "ceiling": most,
         "curve": fitted.probes,
     }
 

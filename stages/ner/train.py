@@ -37,7 +37,9 @@ def train(
         raise UserError(f"{notes}: no notes to train on; give this arm a larger share in params.yaml")
     result = fitting.fit(models.of_cell(base, fold, seed), notes, select, settings, seed, run.scratch, out, run)
     write_json(metrics, result)
-    return f"{result['steps']} steps, strict F1 on the select notes {scores.shown(result['curve'][-1]['select_f1'])}"
+    cap = "" if result["ceiling"] == 1 else f"; this tokenizer caps it at {scores.shown(result['ceiling'])}"
+    found = scores.shown(result["curve"][-1]["select_f1"])
+    return f"{result['steps']} steps, strict F1 on the select notes {found}{cap}"
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def report(
     evaluate: InFolder,
     predictions: InFolder,
     split: InFolder,
+    annotator: InFolder,
     synthesis: InFolder,
     gate: InFile,
     ablations: InFolder,
@@ -57,13 +58,14 @@ def report(
     evaluate: metrics of ner_evaluate, likewise.
     predictions: test notes with predicted spans, likewise.
     split: gold notes by corpus, fold and role.
+    annotator: the annotator's training notes, by corpus, fold and seed.
     synthesis: metrics of the synthesis stages.
     gate: report of corpora_check.
     ablations: results of the ablations.
     out: the report, without note text.
     errors: the private page of every error of the first fold and seed.
     """
-    sources = Sources(train, evaluate, predictions, split)
+    sources = Sources(train, evaluate, predictions, split, annotator)
     names = ("arms", "operation", "labels", "confusion")
     tables = {name: pl.read_csv(compare / f"{name}.csv", infer_schema_length=None) for name in names}
     arms = tables["arms"].to_dicts()

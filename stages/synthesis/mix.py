@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from stages.ner.cells import HELD_BACK
 from stages.notes import note_table
 from stages.notes.note_table import Note, NoteTable
 from stages.runtime import lineage
@@ -15,10 +16,13 @@ from stages.runtime.stage import OutFolder, stage
 
 
 class Mix(Section):
-    """What the mixed arm is made of."""
+    """What the synthetic and the mixed arm are made of."""
 
     at: ClassVar[str] = "synthesis.mix"
 
+    held_back: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the invented notes that is kept from training. The recall-first operating point of the synthetic arm
+    is chosen on them, without a real tag; 0 for none."""
     ratio: float = Field(gt=0)
     """Words of real notes per word of invented notes in the mixed arm."""
 
@@ -39,18 +43,28 @@ def mix(
     annotated: the machine-tagged invented notes.
     real: the notes of the real arm.
     seed: seed of the choice and order of the notes of the mixed arm.
-    synthetic: all invented notes.
+    synthetic: the invented notes; a share of them is held back in a folder of its own.
     mixed: all real notes, and invented notes by the ratio.
     """
     sizes = _words(annotated)
     real_words = int(_words(real).sum())
-    chosen = choose(sizes, real_words / settings.ratio, seed)
-    note_table.write(synthetic, note_table.read(annotated))
-    lineage.write(synthetic, lineage.read(annotated))
+    held_back = hold_back(len(sizes), settings.held_back, seed)
+    used = np.array([row for row in range(len(sizes)) if row not in held_back], dtype=np.int64)
+    chosen = {int(used[place]) for place in choose(sizes[used], real_words / settings.ratio, seed)}
+    parts = {synthetic: set(used.tolist())} | ({synthetic / HELD_BACK: held_back} if held_back else {})
+    for folder, rows in parts.items():
+        folder.mkdir(exist_ok=True)
+        note_table.write(folder, (note for row, note in enumerate(note_table.read(annotated)) if row in rows))
+        lineage.write(folder, lineage.read(annotated))
     note_table.write(mixed, interleave(real, annotated, chosen, seed))
     lineage.write(mixed, lineage.read(annotated) | lineage.read(real))
     invented = sizes[list(chosen)].sum()
-    return f"synthetic: {sizes.sum()} invented words; mixed: {real_words} real and {invented} invented words"
+    return f"synthetic: {sizes[used].sum()} invented words; mixed: {real_words} real and {invented} invented words"
+
+
+def hold_back(notes: int, share: float, seed: int) -> set[int]:
+    """Return the rows of a share of the notes, drawn at random."""
+    return set(np.random.default_rng([seed, 2]).permutation(notes)[: round(share * notes)].tolist())
 
 
 def choose(sizes: np.ndarray, target: float, seed: int) -> set[int]:

@@ -64,21 +64,31 @@ def fill(arm: str, fold: int, seed: int) -> None:
     kept = FOUND[arm] - (seed == 2 and arm == "synthetic")
     note_table.write(f"predictions/{path}", [replace(note, spans=SPANS[:kept]) for note in gold])
     note_table.write(f"split/demo/{fold}/test", gold)
-    note_table.write(f"split/demo/{fold}/train", [Note("t", "t", TEXT, SPANS[:1])])
+    # The annotator saw a name only; a test note of fold 0 is of a group in training.
+    note_table.write(f"annotator/demo/{fold}/{seed}", [Note("t", "t", TEXT, SPANS[:1])])
+    known = [Note("t", "t", TEXT, SPANS), Note("u", "g0-2", TEXT, SPANS)]
+    note_table.write(f"split/demo/{fold}/train", known)
     mark = 100 * ARMS.index(arm) + 10 * fold + seed
     names = ("strict_f1", "token_f1", "strict_precision", "strict_recall", "blind_recall", "clean_notes")
     rest = ("leaks_per_note", "seen_recall", "unseen_recall")
     evaluated = {
         "scores": {name: mark / 1000 for name in (*names, *rest)} | {"macro": 1},
         "labels": {"NAME": {"f1": mark / 1000}, "CITY": {"f1": None}},
-        "recall_first": {"curve": [point(0.0, mark), point(1, mark + 1)], "scores": point(None, mark + 2)},
+        "recall_first": {
+            "curve": [point(0.0, mark), point(1, mark + 1)],
+            "select": {"scores": point(None, mark + 2)},
+        },
     }
+    if arm == "synthetic":
+        evaluated["recall_first"]["invented"] = {"scores": point(None, mark + 1)}
     write_json(f"evaluate/{path}.json", evaluated)
     curve = [
         {"step": 10, "train_loss": 2.0, "select_f1": 0.1, "epoch": 1},
         {"step": 20, "train_loss": 1.0, "select_f1": mark / 1000, "epoch": 2},
     ]
-    write_json(f"train/{path}.json", {"notes": 100 + seed, "words": 2000, "steps": 20, "curve": curve})
+    write_json(
+        f"train/{path}.json", {"notes": 100 + seed, "words": 2000, "steps": 20, "ceiling": 1.0, "curve": curve}
+    )
 
 
 @pytest.fixture
@@ -92,13 +102,14 @@ def project(workdir: Path) -> Path:
 
 
 def run_stage() -> None:
-    inputs = {name: name for name in ("train", "evaluate", "predictions", "split")}
+    inputs = {name: name for name in ("train", "evaluate", "predictions", "split", "annotator")}
     run(compare, corpus="demo", **inputs, out="out/demo")
 
 
 def test_files(project, capsys):
     run_stage()
-    names = {"arms.csv", "labels.csv", "confusion.csv", "operation.csv", "curves.csv", "summary.json", "table.md"}
+    frames = ("arms", "new_groups", "labels", "confusion", "operation", "curves")
+    names = {"summary.json", "table.md", *(f"{name}.csv" for name in frames)}
     assert {path.name for path in Path("out/demo").iterdir()} == names
     assert Path("out/demo/table.md").read_text() in capsys.readouterr().out
 
@@ -187,12 +198,53 @@ def test_words_are_counted_by_gold_and_predicted_label(project):
 def test_recall_first_operation_is_averaged_over_folds_and_seeds(project):
     run_stage()
     rows = pl.read_csv("out/demo/operation.csv")
-    assert len(rows) == 4 * 4 * 3
+    assert len(rows) == 4 * (4 * 3 + 1)
+    assert rows["chosen_on"].drop_nulls().to_list().count("invented") == 4
     # Marks 1, 2, 11 and 12 for real; 2 more where the biases were chosen.
     lines = Path("out/demo/table.md").read_text().splitlines()
     assert "| real | default | 0.065 | 0.065 | 0.065 | 0.935 | 0.065 |" in lines
     assert "| real | recall-first | 0.085 | 0.085 | 0.085 | 0.915 | 0.085 |" in lines
+    # Between the default's and that on select notes; only the synthetic arm has invented notes to choose on.
+    assert "| synthetic | recall-first, on invented notes | 2.075 | 2.075 | 2.075 | -1.075 | 2.075 |" in lines
+    assert sum("on invented notes |" in line for line in lines) == 1
     assert "If the default already hides enough of them, the bias is 0" in lines[-1]
+
+
+def test_scores_without_notes_whose_group_is_in_training(project):
+    # The same in all notes but one: there, synthetic finds nothing.
+    for seed in (1, 2):
+        path = f"predictions/synthetic/demo/0/{seed}"
+        *others, last = note_table.read(path)
+        note_table.write(path, [*others, replace(last, spans=())])
+    run_stage()
+    rows = {row["arm"]: row for row in pl.read_csv("out/demo/new_groups.csv").iter_rows(named=True)}
+    assert {row["test_notes"] for row in rows.values()} == {5}
+    assert rows["synthetic"]["strict_f1"] == pytest.approx((2 / 3 + 2 / 5) / 2, abs=1e-6)
+    every = pl.read_csv("out/demo/arms.csv").filter(arm="synthetic")["strict_f1"].item()
+    assert every < rows["synthetic"]["strict_f1"] - 0.05
+    table = Path("out/demo/table.md").read_text()
+    assert "Without the 1 test notes whose group is also in training:" in table
+    assert "| synthetic | 0.533 | 0.533 | 0.375 | -0.467 (-0.467 to -0.467) |" in table
+
+
+def test_without_shared_groups_there_is_one_table_of_arms(project):
+    for fold in (0, 1):
+        note_table.write(f"split/demo/{fold}/train", [Note("t", "t", TEXT, SPANS)])
+    run_stage()
+    assert "whose group is also in training" not in Path("out/demo/table.md").read_text()
+    assert len(pl.read_csv("out/demo/new_groups.csv")) == 4
+    for fold in (0, 1):
+        groups = [Note(f"{number}", f"g{fold}-{number}", TEXT, SPANS) for number in range(3)]
+        note_table.write(f"split/demo/{fold}/train", groups)
+    run_stage()
+    assert len(pl.read_csv("out/demo/new_groups.csv")) == 0
+
+
+def test_a_tokenizer_that_caps_the_score_is_named(project):
+    path = Path("train/mixed/demo/1/2.json")
+    write_json(path, read_json(path) | {"ceiling": 0.912})
+    run_stage()
+    assert "The tokenizer caps strict F1 at 0.912" in Path("out/demo/table.md").read_text()
 
 
 def test_summary(project):

@@ -5,6 +5,7 @@ import pytest
 from mlflow import MlflowClient
 
 from stages.ner import evaluate as module
+from stages.ner.cells import HELD_BACK
 from stages.ner.evaluate import evaluate
 from stages.notes import note_table
 from stages.notes.note_table import Note, Span
@@ -57,7 +58,8 @@ class NamesOnly:
 
 @pytest.fixture
 def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for role, table in {"train": TRAIN, "test": TEST, "select": TEST[:1]}.items():
+    tables = {"train": TRAIN, "test": TEST, "select": TEST[:1], "annotator": TRAIN, "learned": TRAIN}
+    for role, table in tables.items():
         note_table.write(role, table)
         lineage.write(role, [Read(f"demo/0/{role}", "real", "content")])
     Path(MODEL).mkdir(parents=True)
@@ -69,7 +71,7 @@ def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_stage() -> None:
     cell = {"corpus": "demo", "arm": "mixed", "fold": 0, "seed": 1}
-    inputs = {"model": MODEL, "test": "test", "select": "select", "train": "train"}
+    inputs = {name: name for name in ("test", "select", "train", "annotator", "learned")} | {"model": MODEL}
     run(evaluate, **cell, **inputs, out=OUT, metrics=METRICS)
 
 
@@ -133,13 +135,35 @@ def test_metrics_are_those_of_the_predictions(project):
     }
 
 
+def test_seen_surfaces_are_those_of_the_annotator_and_known_groups_those_of_training(project):
+    note_table.write("annotator", [note(0, "x", "Nil", "Cee")])
+    run_stage()
+    found = read_json(METRICS)
+    # Of the four surfaces only Cee is seen now; it is missed, and two of the other three are found.
+    assert (found["scores"]["seen_recall"], found["scores"]["unseen_recall"]) == (0, 0.666667)
+    assert found["new_groups"]["notes"] == 1
+
+
+def test_recall_first_is_also_chosen_on_invented_notes_that_were_held_back(project):
+    """They are tagged by machine; no real tag decides."""
+    held_back = Path("learned") / HELD_BACK
+    held_back.mkdir()
+    note_table.write(held_back, [note(9, "i", "Nil", "Vigo")])
+    run_stage()
+    found = read_json(METRICS)["recall_first"]
+    assert found["invented"]["biases"] == {"CITY": 0.0, "NAME": 0.0}  # the model finds all that they have
+    assert found["invented"]["scores"]["blind_recall"] == 0.75
+    assert found["select"]["biases"] == {"CITY": 2, "NAME": 0.0}
+
+
 def test_recall_first_biases_are_chosen_on_select_notes_and_scored_on_test(project):
     run_stage()
     found = read_json(METRICS)
     # Select has Ana and Cee: the name is hidden without a bias, the city from 2 on.
-    assert found["recall_first"]["biases"] == {"CITY": 2, "NAME": 0.0}
-    assert found["recall_first"]["scores"]["blind_recall"] == 1
-    assert found["recall_first"]["scores"]["leaks_per_note"] == 0
+    assert set(found["recall_first"]) == {"curve", "select"}
+    assert found["recall_first"]["select"]["biases"] == {"CITY": 2, "NAME": 0.0}
+    assert found["recall_first"]["select"]["scores"]["blind_recall"] == 1
+    assert found["recall_first"]["select"]["scores"]["leaks_per_note"] == 0
     curve = [(row["bias"], row["blind_recall"], row["strict_recall"]) for row in found["recall_first"]["curve"]]
     assert curve == [(0.0, 0.75, 0.5), (1, 0.75, 0.5), (2, 1, 0.5)]
     # The predictions and scores are those without a bias; two of three spans of score 0.5 are right.

@@ -17,7 +17,7 @@ from tests.ner import test_compare
 from tests.ner.test_compare import ARMS
 from tests.runs import run, write_params
 
-FOLDERS = {"corpus": "demo"} | {name: name for name in ("train", "evaluate", "predictions", "split")}
+FOLDERS = {"corpus": "demo"} | {name: name for name in ("train", "evaluate", "predictions", "split", "annotator")}
 FINDING = {
     "table": "spans", "expectation": "x", "meaning": "dates look like dates", "column": "well_formed",
     "severity": "warning", "success": False, "observed": 0.8, "bound": "share >= 0.9", "unexpected_count": 3,

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from stages.notes import note_table
@@ -19,8 +21,8 @@ def arms(workdir):
     return real, invented
 
 
-def run(ratio, seed=1):
-    runs.write_params({"synthesis": {"mix": {"ratio": ratio}}})
+def run(ratio, seed=1, held_back=0.0):
+    runs.write_params({"synthesis": {"mix": {"ratio": ratio, "held_back": held_back}}})
     folders = {"annotated": "annotated", "real": "real", "synthetic": "out/synthetic", "mixed": "out/mixed"}
     runs.run(mix, corpus="c", fold=0, seed=seed, **folders)
     return list(note_table.read("out/synthetic")), list(note_table.read("out/mixed"))
@@ -53,3 +55,21 @@ def test_lineage_of_the_arms(arms):
     annotated = lineage.read("annotated")
     assert lineage.read("out/synthetic") == annotated
     assert lineage.read("out/mixed") == annotated | {Read("c/0/train", "real", "content")}
+
+
+def test_a_share_of_the_invented_notes_is_in_no_arm(arms):
+    _, invented = arms
+    synthetic, mixed = run(0.1, held_back=0.05)
+    held_back = list(note_table.read("out/synthetic/held_back"))
+    assert len(held_back) == 10
+    assert sorted(note.note_id for note in (*synthetic, *held_back)) == sorted(note.note_id for note in invented)
+    assert not {note.note_id for note in held_back} & {note.note_id for note in mixed}
+    assert [note.note_id for note in mixed if note.note_id[0] == "i"] == [note.note_id for note in synthetic]
+    assert lineage.read("out/synthetic/held_back") == lineage.read("annotated")
+    run(0.1, seed=2, held_back=0.05)
+    assert list(note_table.read("out/synthetic/held_back")) != held_back
+
+
+def test_nothing_is_held_back_where_nothing_is_asked_for(arms):
+    run(1.0)
+    assert not Path("out/synthetic/held_back").exists()
