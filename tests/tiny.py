@@ -66,7 +66,7 @@ def decoder(folder: Path, kind: str = "llama", seed: int = 0, **changes) -> Path
         text = GEMMA3["text_config"] | {"vocab_size": len(tok), **special}
         config = AutoConfig.for_model(kind, **GEMMA3 | {"text_config": text}, **special)
     else:
-        config = AutoConfig.for_model(kind, vocab_size=len(tok), **special, **DECODERS[kind] | changes)
+        config = AutoConfig.for_model(kind, **{"vocab_size": len(tok), **special} | DECODERS[kind] | changes)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tok.save_pretrained(folder)
     lineage.write(folder, [Read("story", "public", "gradient"), Read("story", "public", "vocabulary")])

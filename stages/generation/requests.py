@@ -5,7 +5,7 @@ Answers are kept on disk as they arrive, so that a killed stage asks only for th
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +14,10 @@ from pydantic import Field
 from stages.lm import models
 from stages.runtime.params import Section
 
+# Arguments of a rephraser's chat template, such as enable_thinking, beside its weights.
+TEMPLATE = "template.json"
+# Settings that decide an answer; the batches that `chunk` makes are hashed themselves.
+_DECISIVE = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens", "precision"}
 # A text to continue, or a chat: messages with `role` and `content`.
 Prompt = str | list[dict[str, str]]
 
@@ -25,6 +29,12 @@ class Sampling(Section):
     """Softmax temperature. Paper 1 uses 1.0; Nemotron-CC, which paper 2 follows, 0.5."""
     top_p: float = Field(gt=0, le=1)
     """Nucleus sampling: total probability of the tokens that are sampled from. Paper 1 uses 0.95, Nemotron-CC 0.9."""
+    top_k: int = Field(default=0, ge=0)
+    """Number of most probable tokens that are sampled from; 0 for all."""
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    """Smallest probability of a token that is sampled, as a multiple of that of the most probable one; 0 for none."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """How much less likely tokens become that have occurred before (Keskar et al. 2019); 1 for not at all."""
     max_new_tokens: int = Field(ge=1)
     """Tokens after which a text that has not ended is cut off."""
     chunk: int = Field(default=64, ge=1)
@@ -39,6 +49,10 @@ class Request(NamedTuple):
     prompt: Prompt
     seed: tuple[int, int]
     echo: bool = False
+    tokens: list[int] | None = None
+    """The tokens that the model reads. An engine in this process takes those of a text to continue as they are."""
+    rest: str = ""
+    """Characters of a text to continue that follow `tokens`; only an engine in this process can force them."""
 
 
 class Answer(NamedTuple):
@@ -62,15 +76,23 @@ class Engine(Protocol):
     # Model and version, as written to the provenance of its texts.
     name: str
     settings: Sampling
+    # Arguments of the chat template.
+    template: Mapping[str, Any]
 
-    def batches(self, requests: Sequence[Request]) -> Batches:
-        """Return the numbers of the requests that are answered together: equal batches get equal answers.
+    def rendered(self, requests: Sequence[Request]) -> list[Request]:
+        """Return the requests with all that their answers depend on, such as a chat as the template renders it today.
 
         Raises UserError, before any weights are loaded, for requests that the model cannot answer.
         """
 
+    def batches(self, requests: Sequence[Request]) -> Batches:
+        """Return the numbers of the requests that are answered together: equal batches get equal answers.
+
+        Raises UserError, before any weights are loaded, for requests that are too long.
+        """
+
     def answer(self, requests: Sequence[Request], batches: Batches, keep: Keep, on_tokens: Count) -> None:
-        """Answer the requests in `batches`.
+        """Answer the rendered requests in `batches`.
 
         `keep` is called with the number of a request and its answer as soon as there is one, in any order, and
         `on_tokens` with the number of tokens sampled since the last call.
@@ -126,7 +148,8 @@ def answers(
     The engine answers the batches of which the store lacks an answer. `on_answer` is called after each new answer,
     `on_tokens` with the number of tokens sampled since the last call.
     """
-    kind = [engine.name, engine.settings.model_dump(include={"temperature", "top_p", "max_new_tokens", "precision"})]
+    kind = [engine.name, dict(engine.template), engine.settings.model_dump(include=_DECISIVE)]
+    requests = engine.rendered(requests)
     keys = [""] * len(requests)
     missing = []
     for batch in engine.batches(requests):

@@ -9,8 +9,9 @@ agreement permits it.
 import asyncio
 import ipaddress
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ from stages.runtime.params import Root
 
 # Hosts that private text may be sent to, one per line; never in git.
 ALLOWED = "servers.local"
+# Settings that are not of OpenAI's protocol, with the values that change nothing.
+_EXTRA = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 # Attempts at a request, with growing pauses between them: a busy server answers within these.
 _ATTEMPTS = 8
 _KEPT = "; earlier answers are kept: check the server, then run again"
@@ -42,19 +45,32 @@ class Server:
     """
 
     def __init__(
-        self, name: str, settings: Sampling, reads: Iterable[Read], permitted: bool, tokenizer: Any = None
+        self,
+        name: str,
+        settings: Sampling,
+        reads: Iterable[Read],
+        permitted: bool,
+        tokenizer: Any = None,
+        template: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """`name` is the server's name for the model, `reads` the lineage of what is sent to it.
 
-        `tokenizer` is needed for texts to continue only. Raises UserError if the text must not be sent there.
+        `tokenizer` is needed for texts to continue only, `template` are arguments of the chat template. Raises
+        UserError if the text must not be sent there.
         """
-        self.name, self.settings, self.tokenizer = name, settings, tokenizer
+        self.name, self.settings, self.tokenizer, self.template = name, settings, tokenizer, template
+        # What OpenAI's protocol lacks. Sent even if it changes nothing, or a server would take its own defaults.
+        self.extra = {name: getattr(settings, name) for name in _EXTRA}
         self.address = os.environ.get("DEIDSYNTH_SERVER", "http://127.0.0.1:8000/v1")
         self.concurrency = _positive("DEIDSYNTH_CONCURRENCY", 16)
         self.timeout = _positive("DEIDSYNTH_TIMEOUT", 600)
         self.far = not is_near(self.address)
         if self.far and any(read.origin in ("real", "rewritten-real") for read in reads):
             refuse_far(self.address, permitted)
+
+    def rendered(self, requests: Sequence[Request]) -> list[Request]:
+        """The server renders chats itself, and can force no characters of a text to continue."""
+        return [request._replace(tokens=None, rest="") for request in requests]
 
     def batches(self, requests: Sequence[Request]) -> Batches:
         return [[number] for number in range(len(requests))]
@@ -70,6 +86,11 @@ class Server:
             problem = f"the server answered {error.status_code}{_KEPT}"
             if error.status_code in (401, 403):
                 problem = f"the server refuses the key ({error.status_code}); set DEIDSYNTH_SERVER_KEY"
+            elif error.status_code in (400, 422) and self.extra:
+                problem = (
+                    f"the server refuses the request ({error.status_code}): does it take "
+                    f"{', '.join(self.extra)}, and is its context long enough?"
+                )
             elif error.status_code == 404:
                 problem = f"the server has no model {self.name}, or the address lacks /v1 (404)"
         except openai.APITimeoutError:
@@ -113,6 +134,8 @@ class Server:
 
     async def _one(self, client: Any, request: Request) -> Answer:
         """The answer to a request. The client itself retries after 429, 5xx, time-outs and cut connections."""
+        import openai
+
         options = {
             "model": self.name,
             "temperature": self.settings.temperature,
@@ -122,17 +145,27 @@ class Server:
             "seed": int(np.random.SeedSequence(request.seed).generate_state(1)[0]) >> 1,
         }
         for attempt in range(_ATTEMPTS):
+            extra = self.extra
             try:
                 if isinstance(request.prompt, str):
                     ids = token_ids(request.prompt, self.tokenizer)
-                    reply = await client.completions.create(prompt=ids, **options)
+                    reply = await client.completions.create(prompt=ids, extra_body=extra, **options)
                     text = reply.choices[0].text
                 else:
-                    reply = await client.chat.completions.create(messages=request.prompt, **options)
+                    template = {"chat_template_kwargs": dict(self.template)} if self.template else {}
+                    more = {"messages": request.prompt, "extra_body": extra | template}
+                    reply = await client.chat.completions.create(**more, **options)
                     text = reply.choices[0].message.content
                 tokens = reply.usage.completion_tokens if reply.usage else len(text.split())
                 begin: Any = request.prompt if request.echo else ""
                 return Answer(begin + text, reply.choices[0].finish_reason == "stop", tokens)
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                if extra != _EXTRA:
+                    raise
+                # transformers' server refuses what it does not know. These values would change nothing.
+                if self.extra:
+                    say(f"warning: the server takes no {', '.join(extra)}; its own defaults apply")
+                self.extra = {}
             except (ValueError, TypeError, AttributeError, IndexError):  # a reply that is not of the protocol
                 await asyncio.sleep(min(0.5 * 2**attempt, 8))
         raise UserError(f"{self.address}: the reply was not a completion {_ATTEMPTS} times in a row{_KEPT}")

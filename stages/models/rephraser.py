@@ -1,9 +1,10 @@
 """Provide a model that rewrites notes (DVC stage `models_rephraser`)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from stages.generation.requests import TEMPLATE
 from stages.lm import models
 from stages.models import instruct, sources
 from stages.models.instruct import Trained
@@ -15,7 +16,23 @@ from stages.runtime.params import Root, Section
 from stages.runtime.stage import InFolder, OutFolder, Run, stage
 
 
-class Server(Section):
+class Chat(Section):
+    """How a model that was trained elsewhere is asked."""
+
+    template: dict[str, Any] = Field(default={})
+    """Arguments of its chat template, such as {enable_thinking: false}, or {date_string: 26 Nov 2026} for a template
+    that would print the date of the day and so give other answers tomorrow."""
+
+
+class HubChat(Hub, Chat):
+    """A model of the Hugging Face hub at one commit."""
+
+
+class FolderChat(Folder, Chat):
+    """A model in a folder below data/hub, in Hugging Face's format with safetensors weights."""
+
+
+class Server(Chat):
     """A model behind a server (docs/rephrasing.md)."""
 
     source: Literal["server"]
@@ -29,7 +46,7 @@ class Prompts(Root[dict[str, str]]):
     at: ClassVar[str] = "pretraining.rephrase.prompts"
 
 
-class Rephraser(Root[Annotated[Hub | Folder | Server | Trained, Field(discriminator="source")]]):
+class Rephraser(Root[Annotated[HubChat | FolderChat | Server | Trained, Field(discriminator="source")]]):
     """Where an instruction-tuned model that rewrites comes from: the hub, a folder, a server, or a training here."""
 
     at: ClassVar[str] = "models.rephraser.{rephraser}"
@@ -62,6 +79,8 @@ def provide(
     else:
         folders = [pairs / name for name in model.pairs]
         instruct.train(model, base / model.corpus, folders, prompts.root, out, run)
+    if isinstance(model, Chat) and model.template:
+        write_json(out / TEMPLATE, model.template)
     return f"{model.source} model"
 
 

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from stages.generation.engines import InProcess
+from stages.generation.engines import InProcess, template_of
 from stages.generation.requests import Answer, AnswerStore, Engine, Request, Sampling, answers
 from stages.generation.server import Server, ServersPermitted
-from stages.lm import models
+from stages.lm import models, round_trip
 from stages.notes import note_table
 from stages.notes.note_table import Note, NoteTable
 from stages.runtime import lineage
@@ -44,6 +44,9 @@ class Rephrase(Section):
     """Prompts by name; {text} stands for the piece. The paper's prompts are in profiles/paper2.yaml."""
     sampling: SeededSampling
     """How rewritings are sampled."""
+    round_trip: float = Field(default=0.99, ge=0, le=1)
+    """Smallest share of the pieces' characters, and of their line breaks, that a rephraser's tokenizer must give back
+    when it decodes what it has encoded. Below it the stage stops; a smaller loss is a warning."""
 
 
 @stage("pretraining.rephrase")
@@ -72,11 +75,14 @@ def rephrase(
         known = ", ".join(sorted(settings.prompts))
         raise UserError(f"params.yaml: grid.prompts names {prompt}; pretraining.rephrase.prompts has {known}")
     reads = lineage.read(pieces)
+    kept = None
     if (model / models.SERVED).is_file():
         served = read_json(model / models.SERVED)["model"]
-        engine: Engine = Server(served, settings.sampling, reads, permitted.root)
+        engine: Engine = Server(served, settings.sampling, reads, permitted.root, template=template_of(model))
     else:
         engine = InProcess(model, settings.sampling)
+        texts = (piece.text for piece in note_table.read(pieces))
+        kept = round_trip.check(engine.tokenizer, texts, settings.round_trip, "pretraining.rephrase.round_trip")
     requests = [
         Request(chat(settings.prompts[prompt], piece.text), (settings.sampling.seed, number))
         for number, piece in enumerate(note_table.read(pieces))
@@ -90,7 +96,7 @@ def rephrase(
     rewritten = {entry._replace(origin="rewritten-real") if entry.origin == "real" else entry for entry in reads}
     lineage.write(out, rewritten | lineage.through(lineage.read(model), "generator"))
     run.log(counts)
-    write_json(metrics, counts)
+    write_json(metrics, counts | ({"round_trip": kept._asdict()} if kept else {}))
     return f"{counts['answers']} pieces rewritten, {counts['unfinished']} rewritings cut off"
 
 

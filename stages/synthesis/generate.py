@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from stages.generation.engines import InProcess
+from stages.generation.prompts import Start, start
 from stages.generation.requests import Answer, AnswerStore, Engine, Request, Sampling, answers
 from stages.generation.server import Server, ServersPermitted
 from stages.lm import models
@@ -48,8 +49,8 @@ class Generate(Sampling):
     server: str | None = None
     """Name under which an OpenAI-compatible server has the adapted decoder, as given to vLLM's `--lora-modules` for
     example; null samples in this process. With a server, `chunk` is the number of texts requested at once: set it to
-    several times DEIDSYNTH_CONCURRENCY. The server must accept prompts of token ids, as vLLM and llama.cpp do, and
-    sample by temperature and nucleus alone (for vLLM: `--generation-config vllm`)."""
+    several times DEIDSYNTH_CONCURRENCY. The server must accept prompts of token ids, as vLLM and llama.cpp do. It
+    cannot be made to go on inside a token: prompts are sent as their own tokens."""
 
 
 @stage("synthesis.generate")
@@ -78,13 +79,14 @@ def generate(
     metrics: texts kept and dropped by reason, their words and tokens.
     """
     adapted = adaptation.read(base, model)
-    starts = read_prompts(prompts, settings, adapted)
+    tokenizer = models.load_tokenizer(base)
+    starts = read_prompts(prompts, settings, adapted, tokenizer)
     target = round(settings.volume * sum(note_table.count_words(note.text) for note in note_table.read(train)))
     reads = lineage.through(lineage.read(base) | lineage.read(model), "generator")
     if settings.prompt != "begin_of_note":
         reads |= lineage.as_read(lineage.read(prompts), "prompts")
     if settings.server:
-        engine: Engine = Server(settings.server, settings, reads, permitted.root, models.load_tokenizer(base))
+        engine: Engine = Server(settings.server, settings, reads, permitted.root, tokenizer)
     else:
         name = models.digest(base if adapted.method == "none" else model)
         load = partial(adaptation.load, base, model, adapted.method, settings.precision)
@@ -106,16 +108,18 @@ def generate(
     return f"{result['kept']} of {result['sampled']} texts kept, {result['words']} of the {target} words asked for"
 
 
-def read_prompts(folder: Path, settings: Generate, adapted: adaptation.Adaptation) -> list[tuple[str, str]]:
+def read_prompts(
+    folder: Path, settings: Generate, adapted: adaptation.Adaptation, tokenizer: Any
+) -> list[tuple[str, Start]]:
     """Return id and first words of each note or piece, for begin_of_note one empty prompt; UserError if none."""
     if settings.prompt == "begin_of_note":
-        return [("", "")]
+        return [("", Start("", [], ""))]
     prompts = []
     for note in units.units(note_table.read(folder), adapted.unit, adapted.piece_words):
         ends = [match.end() for match in islice(re.finditer(r"\S+", note.text), settings.prompt_words)]
         if settings.prompt == "first_words_no_pii" and note.spans:
             ends = [end for end in ends if end <= note.spans[0].start]
-        prompts.append((note.note_id, note.text[: max(ends, default=0)]))
+        prompts.append((note.note_id, start(max(ends, default=0), note.text, tokenizer)))
     if not prompts:
         raise UserError(f"{folder}: no notes to take prompts from; give corpora.split a share for prompts")
     return prompts
@@ -129,7 +133,7 @@ def in_turn(prompts: list[Any], seed: int) -> Iterator[Any]:
 
 
 def texts(
-    engine: Engine, prompts: list[tuple[str, str]], settings: Generate, seed: int, store: AnswerStore, target: int
+    engine: Engine, prompts: list[tuple[str, Start]], settings: Generate, seed: int, store: AnswerStore, target: int
 ) -> Generator[tuple[Answer, dict[str, Any]]]:
     """Yield sampled texts in order, `settings.chunk` at a time, with their provenance.
 
@@ -143,7 +147,10 @@ def texts(
             if words >= settings.attempts * target:
                 return
             chosen = list(islice(waiting, settings.chunk))
-            requests = [Request(text, (seed, number), settings.keep_prompt) for number, (_, text) in chosen]
+            requests = [
+                Request(begin.text, (seed, number), settings.keep_prompt, begin.tokens, begin.rest)
+                for number, (_, begin) in chosen
+            ]
             found = answers(engine, requests, store, on_tokens=bar.update)
             for position, ((number, (prompt, _)), answer) in enumerate(zip(chosen, found, strict=True)):
                 if not settings.keep_prompt:

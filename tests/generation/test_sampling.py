@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+import transformers
 
 from stages.generation import sampling
 from stages.lm import models
@@ -94,3 +97,57 @@ def test_progress_hears_every_drawn_token(model):
         model, [[0], [0, 9, 9]], [(1,), (2,)], [END], NEVER, 1.0, 0.95, 10, on_tokens=heard.append
     )
     assert sum(heard) == sum(len(sample.ids) + sample.ended for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("top_k", "min_p", "penalty", "top_p"),
+    [(5, 0.0, 1.0, 1.0), (0, 0.3, 1.0, 0.9), (0, 0.0, 1.7, 0.9), (6, 0.2, 1.3, 0.8)],
+)
+def test_sampling_options_are_those_of_generate(top_k, min_p, penalty, top_p):
+    """One step after the same prompt, against transformers' own processors in their order."""
+    from transformers.generation import logits_process
+
+    model = FixedLogits()
+    prompt, draws = [0, 7, 9, 7, 12], 6000
+    scores = model.scores[None].clone()
+    scores[:, NEVER] = -torch.inf
+    ids = torch.tensor([prompt])
+    chain = [logits_process.RepetitionPenaltyLogitsProcessor(penalty), logits_process.TemperatureLogitsWarper(0.8)]
+    chain += [logits_process.TopKLogitsWarper(top_k)] if top_k else []
+    chain += [logits_process.TopPLogitsWarper(top_p)]
+    chain += [logits_process.MinPLogitsWarper(min_p)] if min_p else []
+    for processor in chain:
+        scores = processor(ids, scores)
+    expected = scores[0].softmax(0)
+    options = {"temperature": 0.8, "top_p": top_p, "top_k": top_k, "min_p": min_p, "repetition_penalty": penalty}
+    samples = sampling.sample(
+        model, [prompt] * draws, [(3, n) for n in range(draws)], [], NEVER, max_new_tokens=1, **options
+    )
+    shares = torch.bincount(torch.tensor([one.ids[0] for one in samples]), minlength=40) / draws
+    assert (shares[expected == 0] == 0).all()
+    assert (shares - expected).abs().max() < 5 * (0.25 / draws) ** 0.5
+
+
+def test_a_penalty_is_on_every_token_so_far_and_follows_the_rows():
+    """With a penalty that no logit outweighs, no text repeats a token, not even one of its prompt."""
+    model = FixedLogits()
+    model.scores -= 10  # negative logits are multiplied by the penalty
+    prompts = [[0, 5], [0], [0, 8, 9, 10]]
+    options = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1e9}
+    samples = sampling.sample(model, prompts, [(1,), (2,), (3,)], [END], NEVER, max_new_tokens=20, **options)
+    for prompt, one in zip(prompts, samples, strict=True):
+        assert len({*prompt, *one.ids}) == len(prompt) + len(one.ids)
+
+
+class FixedLogits(torch.nn.Module):
+    """A model that gives every position the same scores."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = transformers.AutoConfig.for_model("llama", num_hidden_layers=1)
+        self.device = torch.device("cpu")
+        self.scores = torch.randn(40, generator=torch.Generator().manual_seed(5)) * 2
+
+    def forward(self, input_ids, past_key_values, use_cache, logits_to_keep):
+        past_key_values.update(*[torch.zeros(len(input_ids), 1, input_ids.shape[1], 2)] * 2, 0)
+        return SimpleNamespace(logits=self.scores.expand(len(input_ids), 1, -1))

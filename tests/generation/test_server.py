@@ -99,6 +99,41 @@ def test_a_text_to_continue_is_sent_as_the_tokens_that_training_saw(started, wor
     assert sorted(heard) == sorted(answer.tokens for answer in found)
 
 
+def test_all_sampling_settings_are_sent_even_if_they_change_nothing(started, workdir):
+    fake = started()
+    ask(chats(1), workdir)
+    ask(chats(1), workdir, top_k=40, min_p=0.1, repetition_penalty=1.1)
+    sent = [[request[name] for name in ("top_k", "min_p", "repetition_penalty")] for request in fake.served]
+    assert sent == [[0, 0.0, 1.0], [40, 0.1, 1.1]]
+    assert not any("chat_template_kwargs" in request for request in fake.served)
+
+
+def test_arguments_of_the_template_are_sent_and_decide_the_answer(started, workdir):
+    fake, store = started(), AnswerStore(workdir / "a.jsonl")
+    for template in ({}, {"enable_thinking": False}, {"enable_thinking": False}, {"enable_thinking": True}):
+        asking = server.Server("m", SETTINGS, REAL, permitted=False, template=template)
+        list(answers(asking, chats(1), store))
+    assert [request.get("chat_template_kwargs") for request in fake.served] == [
+        None, {"enable_thinking": False}, {"enable_thinking": True},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_takes_no_further_settings(started, workdir, capsys, status):
+    """transformers' server refuses what it does not know."""
+    fake = started(faults=[status], concurrency=1)
+    found = ask(chats(3), workdir)
+    assert [answer.text for answer in found] == [f"PIEZA {number}" for number in range(3)]
+    assert not any("top_k" in request for request in fake.served)
+    warning = "warning: the server takes no top_k, min_p, repetition_penalty; its own defaults apply\n"
+    assert capsys.readouterr().out == warning
+    started(faults=[status])
+    with pytest.raises(
+        UserError, match=rf"refuses the request \({status}\): does it take top_k, min_p, repetition_pen"
+    ):
+        ask(chats(1), workdir / "..", top_k=40)
+
+
 def test_no_server_there(started, workdir, monkeypatch):
     monkeypatch.setenv("DEIDSYNTH_SERVER", "http://127.0.0.1:9/v1")
     with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9/v1: no server there"):

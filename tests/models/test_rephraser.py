@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.generation.engines import template_of
 from stages.lm import models
 from stages.models.rephraser import provide
 from stages.runtime import lineage
@@ -37,6 +38,14 @@ def test_a_served_rephraser_is_a_name(workdir):
     assert lineage.read(placed) == {Read("server:llama-3.1-8b", "public", "gradient")}
     with pytest.raises(UserError, match=r"models\.rephraser\.r"):
         put({"source": "server"})
+
+
+@pytest.mark.parametrize("spec", [{"source": "folder", "path": "x"}, {"source": "server", "name": "m"}])
+def test_arguments_of_the_chat_template_lie_beside_the_model(workdir, spec):
+    tiny.decoder(workdir / "hub/x")
+    assert template_of(put(spec)) == {}
+    placed = put(spec | {"template": {"enable_thinking": False}})
+    assert template_of(placed) == {"enable_thinking": False}
 
 
 def test_a_hub_rephraser_is_pinned_like_any_model(workdir):

@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tokenizers import normalizers
 
 from benchmarks.served import served
-from stages.generation.requests import AnswerStore
+from stages.generation.engines import InProcess
+from stages.generation.requests import TEMPLATE as TEMPLATE_FILE
+from stages.generation.requests import AnswerStore, Request, Sampling, answers
 from stages.lm import models
 from stages.notes import note_table
 from stages.notes.note_table import Note
@@ -117,6 +121,51 @@ def test_an_answer_is_what_the_model_itself_would_greedily_say(project):
             theirs = model.generate(ids, max_new_tokens=8, do_sample=False, suppress_tokens=never, pad_token_id=2)
         said = tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
         assert note.text == said.strip()
+
+
+def test_a_template_that_prints_the_date_asks_anew_the_next_day(project, monkeypatch):
+    """As Llama 3's does. Answers of the same day are found again."""
+    from transformers.utils import chat_template_utils
+
+    day = "26 Nov 2026"
+
+    class Today:
+        @staticmethod
+        def now():
+            return SimpleNamespace(strftime=lambda form: day)
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Today)
+    instruct(project / "rephraser", "Hoy: {{ strftime_now('%d %b %Y') }}. " + TEMPLATE)
+
+    engine = InProcess(Path("rephraser"), Sampling(temperature=1.0, top_p=1.0, max_new_tokens=2))
+    requests = [Request([{"role": "user", "content": "tos"}], (1, number)) for number in range(3)]
+
+    def kept() -> int:
+        list(answers(engine, requests, AnswerStore(project / "answers.jsonl")))
+        return len((project / "answers.jsonl").read_text().splitlines())
+
+    assert (kept(), kept()) == (3, 3)
+    day = "27 Nov 2026"
+    assert (kept(), kept()) == (6, 6)
+
+
+def test_arguments_of_the_template_reach_it_and_decide_the_answers(project):
+    instruct(project / "rephraser", "{{ 'Piensa. ' if enable_thinking else '' }}" + TEMPLATE)
+    engine = InProcess(Path("rephraser"), Sampling(temperature=1.0, top_p=1.0, max_new_tokens=2))
+    [plain] = engine.rendered([Request([{"role": "user", "content": "tos"}], (1, 0))])
+    Path("rephraser", TEMPLATE_FILE).write_text('{"enable_thinking": true}')
+    engine = InProcess(Path("rephraser"), Sampling(temperature=1.0, top_p=1.0, max_new_tokens=2))
+    [thinking] = engine.rendered([Request([{"role": "user", "content": "tos"}], (1, 0))])
+    decode = engine.tokenizer.decode
+    assert (decode(plain.tokens), decode(thinking.tokens)) == ("tos>", "Piensa. tos>")
+
+
+def test_what_the_rephraser_s_tokenizer_loses_stops_the_stage(project):
+    tokenizer = models.load_tokenizer("rephraser")
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("\n", " ")
+    tokenizer.save_pretrained("rephraser")
+    with pytest.raises(UserError, match=r"0 of 20 line breaks.*lower pretraining\.rephrase\.round_trip"):
+        run()
 
 
 def test_a_template_without_the_text(project):

@@ -231,7 +231,8 @@ def note(text, *spans):
 
 def prompts_of(policy, words, unit="note", piece_words=128):
     settings = Generate.model_validate(SETTINGS | {"prompt": policy, "prompt_words": words})
-    return [text for _, text in read_prompts("prompts", settings, Adaptation("none", unit, piece_words, "base"))]
+    adapted = Adaptation("none", unit, piece_words, "base")
+    return [start.text for _, start in read_prompts("prompts", settings, adapted, tiny.tokenizer())]
 
 
 @pytest.mark.parametrize(
