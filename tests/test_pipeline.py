@@ -63,6 +63,7 @@ PARAMS = {
     "demo.notes": {"demo_notes", "demo_pairs", "models_base", *CORPORA, *PIECES, *REPHRASER},
     "demo.pairs": {"demo_pairs", *REPHRASER},
     "catalog.demo-es.encoder": {
+        "corpora_check",
         "models_base",
         *MORE,
         *TAGGING,
@@ -70,7 +71,7 @@ PARAMS = {
         "pretraining_probe",
         "pretraining_compare",
     },
-    "catalog.demo-es.decoder": {"models_base", *SYNTHESIS, *PIECES, *REPHRASER},
+    "catalog.demo-es.decoder": {"corpora_check", "models_base", *SYNTHESIS, *PIECES, *REPHRASER},
     "catalog.demo-es.raw": {*CORPORA, *PIECES},
     "catalog.demo-es.rewriting": PIECES,
     "catalog.demo-es.labels": {*CORPORA, *PIECES},

@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -148,13 +149,19 @@ def test_the_project_s_params_load() -> None:
 MARKER = "Zzyxmarker"
 
 
-def _stage(notes: Corpus, labels: Sequence[str] = ("NAME", "DATE")) -> None:
-    """Run the stage in the working directory."""
-    entry = {"labels": dict.fromkeys(labels, "other")}
+BASES = {"encoder": {"source": "hub"}, "decoder": {"source": "scratch", "text": ["story"]}}
+
+
+def _stage(notes: Corpus, labels: Sequence[str] = ("NAME", "DATE"), story: Sequence[str] = ("No note.",)) -> None:
+    """Run the stage in the working directory, on a base decoder that is made from the texts of `story`."""
+    entry = {"labels": dict.fromkeys(labels, "other")} | BASES
+    Path("public/story").mkdir(parents=True, exist_ok=True)
+    rows = [json.dumps({"note_id": str(number), "text": text}) for number, text in enumerate(story)]
+    Path("public/story/text.jsonl").write_text("\n".join(rows))
     write_params({"corpora": {"check": SETTINGS}, "catalog": {"mine": entry}})
     shutil.rmtree("notes", ignore_errors=True)
     note_table.write("notes", notes)
-    run(check.check, corpus="mine", notes="notes", report="m/r.json", passed="m/p.passed")
+    run(check.check, corpus="mine", notes="notes", public="public", report="m/r.json", passed="m/p.passed")
 
 
 def test_the_stage_is_repeatable_and_never_quotes_a_note(workdir: Path, capsys: pytest.CaptureFixture) -> None:
@@ -162,7 +169,7 @@ def test_the_stage_is_repeatable_and_never_quotes_a_note(workdir: Path, capsys: 
     _stage(clean)
     first = report.read_bytes(), passed.read_bytes()
     assert first[1] == b"passed\n"
-    assert capsys.readouterr().out == "mine: 12 of 12 expectations are met\n"
+    assert capsys.readouterr().out == "mine: 13 of 13 expectations are met\n"
     _stage(clean)
     assert (report.read_bytes(), passed.read_bytes()) == first
 
@@ -174,6 +181,21 @@ def test_the_stage_is_repeatable_and_never_quotes_a_note(workdir: Path, capsys: 
     assert "DATE looks like DATE (spans.well_formed): 0.888889, expected share >= 1, not met in 1 notes" in printed
     assert MARKER not in printed + report.read_text()
     assert not passed.exists()
+
+
+def test_base_models_that_learn_from_the_notes_stop_the_gate(workdir: Path) -> None:
+    long = [replace(n, text=f"{n.text} She was told to rest for {number} days and to come again if it got worse.")
+            for number, n in enumerate(corpus())]  # fmt: skip
+    _stage(long, story=["Patients were told to rest for some days and to come again if it got worse than before."])
+    # One note as it is, and half of another among other words.
+    half = " ".join(long[1].text.split()[4:])
+    with pytest.raises(UserError, match=r"public text that the base models are made from.*in 2 notes"):
+        _stage(long, story=["Other words.", long[0].text, f"It was said: {half} And so on."])
+    assert not Path("m/p.passed").exists()
+    # What no base model is made from may hold the notes.
+    Path("public/other").mkdir()
+    Path("public/other/text.jsonl").write_text(json.dumps({"note_id": "a", "text": long[0].text}))
+    _stage(long)
 
 
 def test_untagged_notes_get_a_clear_message(workdir: Path) -> None:
@@ -194,7 +216,8 @@ def test_the_evidence_of_a_table_is_its_facts_and_the_suites_about_them(workdir:
     note_table.write("notes", corpus())
     checks = TagChecks.model_validate(SETTINGS)
     for labels in (Labels({"NAME": "person"}), Labels({})):
-        found, suites = check.evidence(Path("notes"), checks, labels)
+        bases = check.Encoder({}), check.Decoder({})
+        found, suites = check.evidence(Path("notes"), Path("public"), checks, labels, *bases)
         assert found.keys() == suites.keys() == {"notes", "spans", "labels", "places"}
         assert (found["notes"].height, found["spans"].height) == (8, 16)
         assert suites["spans"][0].min_value == bool(labels.root)
