@@ -55,11 +55,12 @@ def measure(
     parts = {"test": note_table.read(test)} | {folder.name: public_texts.read([folder]) for folder in folders}
     decoder = models.load_decoder(model).to(models.device())
     tokenizer = models.load_tokenizer(model)
+    context = min(settings.context, models.context(decoder.config))
     rows: list[dict[str, Any]] = []
     result = {}
     for name, notes in parts.items():
         texts = list(notes)
-        losses = evaluation.losses(decoder, tokenizer, [note.text for note in texts], settings.context)
+        losses = evaluation.losses(decoder, tokenizer, [note.text for note in texts], context)
         kept = round_trip.check(tokenizer, (note.text for note in texts))
         result[name] = evaluation.summary(losses) | {"round_trip": kept._asdict()}
         rows += [

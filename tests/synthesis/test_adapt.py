@@ -7,7 +7,6 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from stages.generation import sampling
 from stages.lm import evaluation, models
 from stages.notes import note_table, units
 from stages.runtime import lineage
@@ -15,6 +14,7 @@ from stages.runtime.errors import UserError
 from stages.runtime.lineage import Read
 from stages.synthesis import adaptation
 from stages.synthesis.adapt import Adapt, adapt, prepare
+from stages.synthesis.generate import generate
 from tests import runs, tiny
 
 SETTINGS = {
@@ -72,11 +72,37 @@ def test_a_multimodal_base_is_adapted_where_text_passes_and_writes_notes(project
     tokenizer = models.load_tokenizer(base)
     loss = evaluation.losses(merged, tokenizer, tiny.texts(50)[40:], 64)
     assert evaluation.summary(loss)["loss"] == pytest.approx(metrics["after"]["loss"], abs=1e-3)
-    begin, end = models.edges(tokenizer)
-    options = {"temperature": 1.0, "top_p": 0.95, "max_new_tokens": 20}
-    samples = sampling.sample(merged.eval(), [[begin]] * 4, [(1, i) for i in range(4)], [end], [begin], **options)
-    assert sum(len(sample.ids) for sample in samples) > 20
-    assert len({tuple(sample.ids) for sample in samples}) == 4
+    out, _ = run(base, method="full", learning_rate=0.005, epochs=12)  # adapters on random weights write nothing yet
+    invented = sampled(base, out)
+    assert len(invented) > 5
+    assert len({note.text for note in invented}) == len(invented)
+
+
+def sampled(base, generator, **changes):
+    """Notes that the stage after this one samples from nothing."""
+    section = {
+        "prompt": "begin_of_note", "temperature": 1.0, "top_p": 0.95, "max_new_tokens": 40, "volume": 0.2,
+        "chunk": 32,
+        "drop": {"unfinished": False, "min_words": 1, "repetition": 1.0, "near_duplicate": 1.0},
+    } | changes  # fmt: skip
+    runs.write_params({"synthesis": {"generate": section}, "catalog": {"demo": {"servers_permitted": False}}})
+    cell = {"corpus": "demo", "fold": 0, "seed": 1, "base": base, "model": generator, "prompts": "select"}
+    runs.run(generate, **cell, train="train", out="data/generated/demo/0/1", metrics="generated.json")
+    return list(note_table.read("data/generated/demo/0/1"))
+
+
+@pytest.mark.slow
+def test_a_generator_with_one_mark_for_begin_and_end_writes_texts_from_nothing(project):
+    """With two marks between documents, every second mark is followed by another, and two texts of five are empty."""
+    base = tiny.decoder(project / "base", "gpt2")
+    tokenizer = models.load_tokenizer(base)
+    tokenizer.bos_token = tokenizer.eos_token
+    tokenizer.save_pretrained(base)
+    out, _ = run(base, method="full", learning_rate=0.005, epochs=12)
+    sampled(base, out, volume=2.0)
+    counted = json.loads(Path("generated.json").read_text())
+    assert counted["sampled"] > 60
+    assert counted["dropped"]["too_short"] <= 0.05 * counted["sampled"]
 
 
 @pytest.mark.slow
