@@ -16,6 +16,7 @@ from scripts.ablation import SCHEMA
 from stages.runtime import markdown
 from stages.runtime.errors import run
 from stages.runtime.outputs import read_json
+from stages.scoring.intervals import noise_of_training
 from stages.scoring.scores import shown
 
 RESULTS = Path("results")
@@ -72,12 +73,15 @@ def table(kind: str, study: str, root: str) -> str:
 def summary(arms: Path) -> str:
     """The main columns of ner_compare for one corpus, by arm."""
     head = ("trained on", "strict F1 (95 %)", "PII words hidden", "leaks per note", "F1 minus real (95 %)")
+    table = pl.read_csv(arms)
     rows = [
         (row["arm"], _f1(row), *_rounded(row, "blind_recall", "leaks_per_note"),
          "—" if row["arm"] == "real" else _gain(row, "difference"))
-        for row in pl.read_csv(arms).iter_rows(named=True)
+        for row in table.iter_rows(named=True)
     ]  # fmt: skip
-    return "\n".join([*markdown.table(head, rows, "lr"), "", ""])
+    # Older records have no column of replicates, and one fold.
+    few = noise_of_training(table["replicates" if "replicates" in table.columns else "runs"][0])
+    return "\n".join([*markdown.table(head, rows, "lr"), "", *([f"{few}.", ""] if few else []), ""])
 
 
 def ablation(points: Path, root: str) -> str:

@@ -103,7 +103,7 @@ def claims(
 
 
 def budget_gap(trained: Trained, one: str, other: str, kind: str) -> float:
-    """How much more tokens one of two mixtures was trained on, as a share; 0 if one was not run."""
+    """By what share one of two mixtures was trained on more tokens than the other; 0 if one was not run."""
     if (kind, one) not in trained or (kind, other) not in trained:
         return 0.0
     tokens = [sum(run["tokens_trained"] for run in trained[kind, mixture]) for mixture in (one, other)]

@@ -65,8 +65,8 @@ def test_a_summary_has_the_main_columns_by_arm(workdir):
     folder.mkdir(parents=True)
     (folder / "arms.csv").write_text(
         "corpus,arm,strict_f1,strict_f1_low,strict_f1_high,blind_recall,leaks_per_note,difference,difference_low,"
-        "difference_high\n"
-        "own,real,0.9,0.8,0.95,0.96,1.324,0,0,0\nown,mixed,0.91,0.85,0.97,0.5,2,0.01,-0.0054,0.02\n"
+        "difference_high,replicates\n"
+        "own,real,0.9,0.8,0.95,0.96,1.324,0,0,0,1\nown,mixed,0.91,0.85,0.97,0.5,2,0.01,-0.0054,0.02,1\n"
     )
     blocks = "<!-- summary small -->\nold\n<!-- /summary -->\n<!-- summary other -->\n<!-- /summary -->"
     assert filled(blocks).splitlines() == [
@@ -76,6 +76,8 @@ def test_a_summary_has_the_main_columns_by_arm(workdir):
         "| --- | ---: | ---: | ---: | ---: |",
         "| real | **0.900** (0.800–0.950) | 0.960 | 1.324 | — |",
         "| mixed | **0.910** (0.850–0.970) | 0.500 | 2.000 | +0.010 (-0.005 to +0.020) |",
+        "",
+        "1 model: says nothing about training noise.",
         "",
         "<!-- /summary -->",
         "<!-- summary other -->",
