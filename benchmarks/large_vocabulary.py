@@ -34,12 +34,13 @@ ADAPT: dict[str, Any] = {
     "learning_rate": 0.0001,
     "evaluations": 1,
 }
+EIGHT = {"DEIDSYNTH_MICRO_BATCH": "8"}
 # What differs between the runs: settings, and the environment.
 RUNS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "LoRA": ({}, {}),
-    "LoRA, micro-batch of 8": ({}, {"DEIDSYNTH_MICRO_BATCH": "8"}),
-    "LoRA, gradient checkpointing": ({}, {"DEIDSYNTH_GRADIENT_CHECKPOINTING": "1"}),
-    "LoRA on a base in bf16": ({"precision": "bf16"}, {}),
+    "LoRA, micro-batch of 8": ({}, EIGHT),
+    "LoRA, micro-batch of 8, gradient checkpointing": ({}, EIGHT | {"DEIDSYNTH_GRADIENT_CHECKPOINTING": "1"}),
+    "LoRA, micro-batch of 8, base in bf16": ({"precision": "bf16"}, EIGHT),
 }
 
 

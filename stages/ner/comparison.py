@@ -49,7 +49,7 @@ class Compare(Section):
     """The arm that the other arms are compared with, one of grid.arms."""
     blind: bool
     """Whether every setting was chosen without knowing scores on the test notes. The table and the report say so."""
-    margin: float = Field(gt=0, lt=1)
+    margin: float = Field(default=0.02, gt=0, lt=1)
     """Non-inferiority margin: an arm is not worse than the reference if the whole 95 % interval of the difference in
     strict F1 lies above minus this (Holm's correction over the arms included)."""
     bootstrap: intervals.Bootstrap = intervals.Bootstrap()

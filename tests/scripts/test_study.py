@@ -9,7 +9,13 @@ from tests import graph
 
 PROFILE = {
     "grid": {"demos": [], "corpora": ["own"], "synthesized": ["own"]},
-    "catalog": {"own": {"raw": {"format": "text"}, "labels": {}}},
+    "catalog": {
+        "own": {
+            "raw": {"format": "text"},
+            "labels": {},
+            **{role: {"source": "folder", "path": "m"} for role in ("encoder", "decoder")},
+        }
+    },
 }
 CELLS = (
     "corpora_prepare@own",
