@@ -32,9 +32,10 @@ def answer(arms: Sequence[Mapping[str, Any]], reference: str) -> str:
         return f"{arm['blind_recall']:.1%} ({arm['blind_recall_low']:.1%} to {arm['blind_recall_high']:.1%})"
 
     few = intervals.noise_of_training(row["replicates"])
-    verdict = f"{few}, so this is no verdict"
-    if not few:
-        verdict = f"that it is not worse by {row['margin']:g} is {comparison.not_worse(row)}"
+    verdict = f"that it is not worse by {row['margin']:g} is {comparison.not_worse(row)}"
+    if few:
+        models = few.partition(":")[0]
+        verdict = f"this rests on {models} per arm and says nothing about training noise, so it is no verdict"
     return (
         f"A model trained on invented notes alone hides {hidden(row)} of the words of personal information in "
         f"{row['test_notes']} real notes that it has never seen; a model trained on the real notes hides "

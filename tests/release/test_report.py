@@ -79,7 +79,7 @@ def test_the_report_answers_in_numbers_and_quotes_no_note(project):
     assert "trained on invented notes alone hides 37.5% (37.5% to 37.5%) of the words" in text
     assert "6 real notes that it has never seen; a model trained on the real notes hides 100.0%" in text
     assert "The strict span F1 of the former is 0.533, 0.467 lower (-0.467 to -0.467) than that of the latter" in text
-    assert "2 models: says nothing about training noise, so this is no verdict" in text
+    assert "this rests on 2 models per arm and says nothing about training noise, so it is no verdict" in text
     assert "not worse by 0.1" in text and text.count("not testable: 2 models") == 3
     assert "no identifier remains visible in 0% of the notes, and on average 2.50 identifiers" in text
     assert "Ana" not in page and "Lugo" not in page
@@ -89,7 +89,7 @@ def test_the_report_answers_in_numbers_and_quotes_no_note(project):
 @pytest.mark.parametrize(
     ("replicates", "p", "verdict"),
     [
-        (1, None, "1 model: says nothing about training noise, so this is no verdict"),
+        (1, None, "this rests on 1 model per arm and says nothing about training noise, so it is no verdict"),
         (3, 0.04, "that it is not worse by 0.05 is held"),
         (3, 0.06, "that it is not worse by 0.05 is not held"),
     ],
