@@ -46,9 +46,7 @@ class InProcess:
     @cached_property
     def positions(self) -> int:
         """The context in tokens."""
-        from transformers import AutoConfig
-
-        return models.context(AutoConfig.from_pretrained(models.resolve(self.folder)))
+        return models.context_of(self.folder)
 
     def rendered(self, requests: Sequence[Request]) -> list[Request]:
         return [request._replace(tokens=self._tokens(request)) for request in requests]

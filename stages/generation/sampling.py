@@ -60,7 +60,8 @@ def sample(
     device = model.device
     tokens = [torch.tensor(prompt) for prompt in prompts]
     given = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=-1)
-    rests = list(forced.rests) if forced else []
+    # What the text of a row still has to go on with, by row.
+    rests = {row: rest for row, rest in enumerate(forced.rests) if rest} if forced else {}
     draws = [np.random.default_rng(list(seed)).random((steps, _TRIES + 1), dtype=np.float32) for seed in seeds]
     uniforms = torch.from_numpy(np.stack(draws))
     drawn: list[list[int]] = [[] for _ in prompts]
@@ -84,8 +85,8 @@ def sample(
                 occurred.scatter_(1, current, True)
                 penalised = torch.where(logits < 0, logits * repetition_penalty, logits / repetition_penalty)
                 logits = torch.where(occurred, penalised, logits)
-            for place, row in enumerate(rows):
-                if forced and rests[row] and row not in done and step + 1 >= len(prompts[row]):
+            for place, row in enumerate(rows if rests else ()):
+                if forced and row in rests and step + 1 >= len(prompts[row]):
                     _force(logits[place], forced.vocabulary.agreeing(rests[row]))
             logits = logits / temperature
             if 0 < top_k < logits.shape[1]:
@@ -103,8 +104,8 @@ def sample(
                     ended[row] = True
                 else:
                     drawn[row].append(token)
-                    if forced and rests[row]:
-                        rests[row] = forced.vocabulary.after(rests[row], token)
+                    if forced and row in rests and (left := forced.vocabulary.after(rests.pop(row), token)):
+                        rests[row] = left
                 if ended[row] or len(drawn[row]) == max_new_tokens:
                     done.add(row)
             on_tokens(count)
@@ -138,7 +139,7 @@ def nucleus(logits: Any, top_p: float, uniforms: Any, min_p: float = 0.0) -> Any
     probs = logits.softmax(-1)
     cumulative = probs.cumsum(-1)
     total = cumulative[:, -1:]
-    least = min_p * probs.max(-1).values if min_p else torch.zeros_like(total[:, 0])
+    least = min_p * probs.max(-1).values
     chosen = torch.empty(len(probs), dtype=torch.long, device=probs.device)
     waiting = torch.arange(len(probs), device=probs.device)
     for attempt in range(uniforms.shape[1] - 1):

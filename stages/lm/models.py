@@ -76,6 +76,13 @@ def context(config: Any) -> int:
     return positions - text.pad_token_id - 1 if text.model_type in _RESERVED else positions
 
 
+def context_of(folder: str | Path) -> int:
+    """The `context` of the model in a folder, without loading its weights."""
+    from transformers import AutoConfig
+
+    return context(AutoConfig.from_pretrained(resolve(folder)))
+
+
 def edges(tokenizer: Any) -> tuple[int, int]:
     """Token numbers that begin and end a document: BOS and EOS, or what an encoder has in their place."""
     ends = [number for number in (tokenizer.eos_token_id, tokenizer.sep_token_id) if number is not None]

@@ -51,10 +51,6 @@ class Sources(NamedTuple):
         split = self.split / cell.corpus / str(cell.fold)
         return self.predictions / cell.path, split / "test", split / "train"
 
-    def annotated(self, cell: Cell) -> Path:
-        """The training notes of the annotator of a cell's replicate."""
-        return self.annotator / cell.corpus / str(cell.fold) / str(cell.seed)
-
     def pairs(self, cell: Cell) -> Iterator[tuple[note_table.Note, note_table.Note]]:
         """The test notes of a cell, as (gold, predicted)."""
         predicted, gold, _ = self.tables(cell)

@@ -42,7 +42,7 @@ def compare(
     trained, evaluated = ({cell: read_json(sources.metrics(cell)[side]) for cell in wanted} for side in (0, 1))
     counts = comparison.count(sources, grid, corpus)
     arms = comparison.arm_rows(corpus, counts, trained, settings)
-    elsewhere = comparison.count(sources, grid, corpus, new_groups=True)
+    elsewhere = comparison.of_new_groups(counts, sources, grid, corpus)
     new = arms.clear()
     if elsewhere[settings.reference][0].note_ids:
         new = comparison.arm_rows(corpus, elsewhere, trained, settings)

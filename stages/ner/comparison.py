@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from functools import cache
 from typing import Any, ClassVar
 
 import polars as pl
@@ -56,28 +56,35 @@ class Compare(Section):
     """Bootstrap behind all intervals and p-values; every arm gets the same samples."""
 
 
-def count(sources: Sources, grid: Grid, corpus: str, new_groups: bool = False) -> dict[str, list[Counts]]:
+def count(sources: Sources, grid: Grid, corpus: str) -> dict[str, list[Counts]]:
     """Return, by arm, the counts of every seed over the test notes of all folds.
 
-    With `new_groups`, only over the notes of groups that are not in the training part. A surface counts as seen if it
-    is tagged in the annotator's training notes.
+    A surface counts as seen if it is tagged in the annotator's training notes.
     """
-    known = {fold: _groups(sources.split / corpus / str(fold) / "train") if new_groups else () for fold in grid.folds}
 
-    def of(cell: Cell) -> Counts:
-        seen = counting.surfaces(note_table.read(sources.annotated(cell)))
-        return counting.count(
-            (pair for pair in sources.pairs(cell) if pair[0].group_id not in known[cell.fold]), seen
-        )
+    @cache
+    def seen(fold: int, seed: int) -> frozenset[str]:
+        return counting.surfaces(note_table.read(sources.annotator / corpus / str(fold) / str(seed)))
 
     def pooled(arm: str, seed: int) -> Counts:
-        return counting.pool([of(Cell(corpus, arm, fold, seed)) for fold in grid.folds])
+        folds = [Cell(corpus, arm, fold, seed) for fold in grid.folds]
+        return counting.pool([counting.count(sources.pairs(cell), seen(cell.fold, seed)) for cell in folds])
 
     return {arm: [pooled(arm, seed) for seed in grid.seeds] for arm in grid.arms}
 
 
-def _groups(folder: Path) -> set[str]:
-    return set(note_table.frame(folder).select("group_id").unique().collect()["group_id"])
+def of_new_groups(
+    counts: Mapping[str, Sequence[Counts]], sources: Sources, grid: Grid, corpus: str
+) -> dict[str, list[Counts]]:
+    """Return the counts over the test notes alone whose group is not in the training part of their fold."""
+    new: set[str] = set()
+    for fold in grid.folds:
+        test, train = (note_table.frame(sources.split / corpus / str(fold) / role) for role in ("test", "train"))
+        new.update(test.join(train, on="group_id", how="anti").select("note_id").collect()["note_id"])
+    return {
+        arm: [each.where([note in new for note in each.note_ids]) for each in replicates]
+        for arm, replicates in counts.items()
+    }
 
 
 def arm_rows(
@@ -112,8 +119,8 @@ def arm_rows(
 
 def not_worse(row: Mapping[str, Any]) -> str:
     """Return the verdict on an arm's row: is it not worse than the reference by the margin?"""
-    if few := intervals.noise_of_training(row["replicates"]):
-        return f"not testable: {few.partition(':')[0]}"
+    if few := intervals.untestable(row["replicates"]):
+        return few
     if row["margin_p"] is None:
         return "undefined"
     held = row["difference"] > -row["margin"] and row["margin_p"] < 1 - intervals.CONFIDENCE

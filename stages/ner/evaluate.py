@@ -116,7 +116,7 @@ def report(
     seen = counting.surfaces(note_table.read(annotator))
     known = {note.group_id for note in note_table.read(train)}
     counts = counting.count(pairs(), seen)
-    new = counting.count((pair for pair in pairs() if pair[0].group_id not in known), seen)
+    new = counts.where([group not in known for group in counts.group_ids])
     totals = counts.total()
     strict = intervals.estimate(scores.strict_f1, [counts], bootstrap)
     return {

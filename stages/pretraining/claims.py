@@ -84,11 +84,12 @@ def claims(
         ),
     ]
     found = [minus(one, other, task) for _, _, one, other, task in wanted]
+    controls = {task: minus(roles.real, roles.shuffled, task) for task in (None, *counts)}
     corrected = intervals.holm([None if measured is None else measured.p_value() for measured in found])
     made = []
     for (name, design, one, other, task), measured, p in zip(wanted, found, corrected, strict=True):
         sign = -1 if task is None else 1  # fewer bits, higher scores
-        control = minus(roles.real, roles.shuffled, task)
+        control = controls[task]
         holds = measured is not None and p is not None and sign * measured.replicates.mean() > 0 and p < _LEVEL
         why = verdict(
             measured,
@@ -118,8 +119,8 @@ def verdict(
         return "not run: grid.mixtures lacks one of the two"
     if doubtful:
         return "not testable here"
-    if few := intervals.noise_of_training(len(minus.replicates)):
-        return f"not testable: {few.partition(':')[0]}"
+    if few := intervals.untestable(len(minus.replicates)):
+        return few
     if budget_gap > _BUDGET:
         return f"not testable: tokens trained on differ by {budget_gap:.1%}"
     if not measurable:

@@ -87,8 +87,6 @@ def fit(
     `budget` is the number of tokens of an epoch before a share of them is held out for validation. An empty mixture
     leaves the base model as it is.
     """
-    from transformers import AutoConfig
-
     tokenizer = models.load_tokenizer(base)
     if note_table.count(texts) == 0:
         start(kind, base, "base", seed).save_pretrained(out)
@@ -102,7 +100,7 @@ def fit(
 
     train = packing.tokenise(lambda: side(False), tokenizer, run.scratch, "train")
     validation = packing.tokenise(lambda: side(True), tokenizer, run.scratch, "validation")
-    context = min(settings.context, models.context(AutoConfig.from_pretrained(models.resolve(base))))
+    context = min(settings.context, models.context_of(base))
     per_step = packing.new_tokens(context) * settings.batch
     steps = steps_of(settings.epochs * (1 - settings.validation), budget, per_step)
     masking = packing.Masking.of(tokenizer, settings.mask) if kind == "encoder" and settings.mask else None

@@ -31,10 +31,9 @@ def answer(arms: Sequence[Mapping[str, Any]], reference: str) -> str:
     def hidden(arm: Mapping[str, Any]) -> str:
         return f"{arm['blind_recall']:.1%} ({arm['blind_recall_low']:.1%} to {arm['blind_recall_high']:.1%})"
 
-    few = intervals.noise_of_training(row["replicates"])
     verdict = f"that it is not worse by {row['margin']:g} is {comparison.not_worse(row)}"
-    if few:
-        models = few.partition(":")[0]
+    if intervals.untestable(row["replicates"]):
+        models = intervals.models(row["replicates"])
         verdict = f"this rests on {models} per arm and says nothing about training noise, so it is no verdict"
     return (
         f"A model trained on invented notes alone hides {hidden(row)} of the words of personal information in "

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -66,6 +67,12 @@ class Counts(Totals):
     def total(self) -> Totals:
         """Return the sum over all notes."""
         return Totals(self.labels, self.by_label.sum(axis=0), self.by_note.sum(axis=0))
+
+    def where(self, chosen: Sequence[bool]) -> "Counts":
+        """Return the counts of the chosen notes."""
+        rows = np.array(chosen, dtype=bool)
+        names = (tuple(compress(ids, chosen)) for ids in (self.note_ids, self.group_ids))
+        return Counts(self.labels, self.by_label[rows], self.by_note[rows], *names)
 
 
 def count(pairs: Iterable[tuple[Note, Note]], seen: Collection[str] = frozenset()) -> Counts:

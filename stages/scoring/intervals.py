@@ -158,6 +158,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def noise_of_training(replicates: int) -> str | None:
     """Return why nothing can be concluded from so few replicates; None if they are enough."""
-    if replicates >= REPLICATES:
-        return None
-    return f"{replicates} model{'' if replicates == 1 else 's'}: says nothing about training noise"
+    return None if replicates >= REPLICATES else f"{models(replicates)}: says nothing about training noise"
+
+
+def untestable(replicates: int) -> str | None:
+    """Return the same as a verdict."""
+    return None if replicates >= REPLICATES else f"not testable: {models(replicates)}"
+
+
+def models(number: int) -> str:
+    """Return a number of models in words."""
+    return f"{number} model{'' if number == 1 else 's'}"

@@ -79,18 +79,18 @@ def generate(
     metrics: texts kept and dropped by reason, their words and tokens.
     """
     adapted = adaptation.read(base, model)
-    tokenizer = models.load_tokenizer(base)
-    starts = read_prompts(prompts, settings, adapted, tokenizer)
     target = round(settings.volume * sum(note_table.count_words(note.text) for note in note_table.read(train)))
     reads = lineage.through(lineage.read(base) | lineage.read(model), "generator")
     if settings.prompt != "begin_of_note":
         reads |= lineage.as_read(lineage.read(prompts), "prompts")
     if settings.server:
-        engine: Engine = Server(settings.server, settings, reads, permitted.root, tokenizer)
+        tokenizer = models.load_tokenizer(base)
+        engine: InProcess | Server = Server(settings.server, settings, reads, permitted.root, tokenizer)
     else:
         name = models.digest(base if adapted.method == "none" else model)
         load = partial(adaptation.load, base, model, adapted.method, settings.precision)
         engine = InProcess(base, settings, name, load)
+    starts = read_prompts(prompts, settings, adapted, engine.tokenizer)
     store = AnswerStore(run.scratch / "answers.jsonl")
     counts: Counter[str] = Counter()
     with closing(texts(engine, starts, settings, seed, store, target)) as sampled:
