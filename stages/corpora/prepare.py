@@ -125,15 +125,13 @@ class RawNotes:
             self._counts["empty_notes"] += 1
             return None
         if raw.note_id in self._ids:
-            raise UserError(
-                f"{where}: note id {raw.note_id} occurs twice; ids must be unique in all parts of a corpus"
-            )
+            raise UserError(f"{where}: an earlier note has the same id; ids must be unique in all parts of a corpus")
         self._ids.add(raw.note_id)
         group = raw.note_id if raw.group is None else raw.group
         if raw.group is None and self._settings.group_pattern:
             match = re.search(self._settings.group_pattern, raw.note_id)
             if not match or not match[1]:
-                raise UserError(f"{where}: group_pattern finds no group in note id {raw.note_id}; correct it")
+                raise UserError(f"{where}: group_pattern finds no group in the id of this note; correct it")
             group = match[1]
         self._counts["notes_with_byte_order_mark"] += raw.text.startswith(BYTE_ORDER_MARK)
         self._counts["notes_with_crlf"] += "\r\n" in raw.text

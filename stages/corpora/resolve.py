@@ -32,8 +32,9 @@ class Resolver:
         spans: list[tuple[Span, RawSpan]] = []
         for raw in note.spans:
             if raw.label not in self._labels:
+                # Misread columns put text where labels are expected, so the label is not quoted.
                 remedy = "add it to the corpus's `labels`, or to `raw.rename` (null drops it)"
-                _stop(note, raw, f"label {raw.label} is unknown", remedy)
+                _stop(note, raw, "the label of this tag is unknown", remedy)
             label = self._labels[raw.label]
             if label is None:
                 self.dropped_labels[raw.label] += 1
@@ -97,17 +98,37 @@ def _problem(text: str, raw: RawSpan) -> str | None:
     last = 0
     for start, end in raw.fragments:
         if not last <= start < end <= len(text):
-            return f"offsets {start}-{end} are empty, out of order or outside the text (0-{len(text)})"
+            problem = f"offsets {start}-{end} are empty, out of order or outside the text (0-{len(text)})"
+            return problem + _unit(text, raw)
         if not text[start:end].strip():
             return f"offsets {start}-{end} cover only white space"
         last = end
     if raw.surface is not None:
-        covered = " ".join(text[start:end] for start, end in raw.fragments)
-        if not any(each.sub(" ", covered) == each.sub(" ", raw.surface) for each in _BREAKS):
+        if not _covers(raw.surface, [text[start:end] for start, end in raw.fragments]):
             start, end = raw.fragments[0][0], raw.fragments[-1][1]
-            return f"the text at offsets {start}-{end} is not the covered text given beside them"
+            return f"the text at offsets {start}-{end} is not the covered text given beside them{_unit(text, raw)}"
     return None
 
 
+def _covers(surface: str, parts: list[str]) -> bool:
+    """Whether these parts of a text are what a source says that a tag covers."""
+    covered = " ".join(parts)
+    return any(each.sub(" ", covered) == each.sub(" ", surface) for each in _BREAKS)
+
+
+def _unit(text: str, raw: RawSpan) -> str:
+    """In which other unit the offsets of a tag would be right, as a remark; empty if in none."""
+    for unit, encoding, size in (("UTF-16 units", "utf-16-le", 2), ("bytes of UTF-8", "utf-8", 1)):
+        encoded = text.encode(encoding)
+        parts = [encoded[size * start : size * end].decode(encoding, "replace") for start, end in raw.fragments]
+        if raw.surface and _covers(raw.surface, parts):
+            return f" (they fit if they count {unit}; this project counts code points, as Python does)"
+    return ""
+
+
 def _stop(note: RawNote, raw: RawSpan, problem: str, remedy: str) -> NoReturn:
-    raise UserError(f"{at(note.tag_file or note.file, raw.line)}: {problem}; {remedy}")
+    where = at(note.tag_file or note.file, raw.line)
+    if note.line and raw.line == note.line:
+        # All tags of the note are on this line.
+        where += f": span {note.spans.index(raw) + 1}"
+    raise UserError(f"{where}: {problem}; {remedy}")

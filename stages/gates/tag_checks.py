@@ -34,6 +34,8 @@ class TagChecks(Section):
     """Fewest spans that each label should have; fewer are a warning."""
     whole_words: Share = 0.99
     """Smallest share of spans with word edges, the only ones that a tagger of words can find; less is a warning."""
+    torn_words: Share = 0.5
+    """Smallest share of spans with word edges that carelessness explains; with less, offsets are wrong: critical."""
     consistent: Share = 0.9
     """Smallest share that is tagged of the occurrences of all tagged surfaces; less is a warning."""
     surface_characters: int = Field(default=4, ge=1)
@@ -93,6 +95,7 @@ def expectations(
             true("apart", "spans do not overlap"),
             true("tight", "spans neither begin nor end with white space"),
             true("whole_words", "spans cover whole words", mostly=checks.whole_words, **warning),
+            true("whole_words", "offsets are not shifted", mostly=checks.torn_words),
             *formats,
         ],
         "labels": [enough],

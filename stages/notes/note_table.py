@@ -125,7 +125,7 @@ def _row(note: Note) -> dict[str, Any]:
     end = 0
     for span in note.spans:
         if not (end <= span.start < span.end <= len(note.text)):
-            raise ValueError(f"note {note.note_id}: span {span.start}-{span.end} overlaps, is empty or outside")
+            raise ValueError(f"span {span.start}-{span.end} overlaps, is empty or outside its note")
         end = span.end
     return {
         **{name: getattr(note, name) for name in SCHEMA.names},

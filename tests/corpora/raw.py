@@ -77,7 +77,9 @@ def fails(folder: Path, files: dict[str, str | bytes], *expected: str, **raw: An
         assert piece in message
     assert SECRET not in message
     assert "\n" not in message
-    assert sorted(path.name for path in folder.iterdir()) == ["params.yaml", "raw"]
+    # Beside the inputs there is only the folder of the stage's lock, which is empty again.
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "params.yaml", "raw"]
+    assert not any(path.is_file() for path in (folder / "data").rglob("*"))
     return message
 
 

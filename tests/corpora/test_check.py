@@ -73,6 +73,10 @@ BREAKS = {
         spans_of_first(lambda name, date: (replace(name, end=name.end - 1), date)),
         {"spans.whole_words warning"},
     ),
+    "every span one character short": (
+        lambda clean: [replace(n, spans=tuple(replace(s, end=s.end - 1) for s in n.spans)) for n in clean],
+        {"spans.whole_words warning", "spans.whole_words critical"},
+    ),
     "format": (
         spans_of_first(lambda name, date: (name, replace(date, end=date.end - 5))),
         {"spans.well_formed critical"},
@@ -169,7 +173,7 @@ def test_the_stage_is_repeatable_and_never_quotes_a_note(workdir: Path, capsys: 
     _stage(clean)
     first = report.read_bytes(), passed.read_bytes()
     assert first[1] == b"passed\n"
-    assert capsys.readouterr().out == "mine: 13 of 13 expectations are met\n"
+    assert capsys.readouterr().out == "mine: 14 of 14 expectations are met\n"
     _stage(clean)
     assert (report.read_bytes(), passed.read_bytes()) == first
 

@@ -107,7 +107,7 @@ def test_a_label_that_is_renamed_to_an_unknown_one_is_an_error(tmp_path: Path) -
 
 
 def test_a_note_id_without_a_group_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"te/p2-1\.txt: group_pattern finds no group in note id p2-1"):
+    with pytest.raises(UserError, match=r"te/p2-1\.txt: group_pattern finds no group in the id of this note"):
         read(tmp_path, FILES, parts=PARTS, group_pattern="^p([01])", **BRAT)
 
 
@@ -117,7 +117,7 @@ def test_a_failure_leaves_the_earlier_output_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         read(tmp_path, {"te/p3-1.txt": "x"}, parts=PARTS, **BRAT)
     assert (tmp_path / "out" / "notes.parquet").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "params.yaml", "raw", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out", "params.yaml", "raw", "report.json"]
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:

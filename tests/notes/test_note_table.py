@@ -79,7 +79,7 @@ def test_a_span_that_is_not_valid_is_refused(tmp_path, spans, wrong):
     note = replace(NOTE, spans=tuple(Span(start, end, "X") for start, end in spans))
     with pytest.raises(ValueError) as caught:
         note_table.write(tmp_path, [note])
-    assert str(caught.value) == f"note n: span {wrong} overlaps, is empty or outside"
+    assert str(caught.value) == f"span {wrong} overlaps, is empty or outside its note"
 
 
 def test_touching_spans_and_a_span_over_the_whole_text_are_valid(tmp_path):

@@ -31,12 +31,26 @@ def test_a_missing_text_is_named(tmp_path: Path) -> None:
         public.folders(tmp_path, ["wiki"])
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", "5", '{"note_id": "a"}', '{"note_id": 1, "text": "a"}'])
-def test_a_line_that_is_no_text_is_named_and_not_quoted(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("", "not valid JSON at column 1 (Expecting value); correct the line"),
+        ('{"secret"', "not valid JSON at column 10 (Expecting ':' delimiter); correct the line"),
+        ('["secret"]', "not a JSON object; correct the line"),
+        ('{"note_id": "secret"}', 'expected {"note_id": ..., "text": ...}'),
+        ('{"note_id": 1, "text": "secret"}', 'expected {"note_id": ..., "text": ...}'),
+        (
+            '{"note_id": "b", "text": "a", "text": "secret"}',
+            "a key twice in one object, or a value too large to read; correct the line",
+        ),
+        ("[" * 100_000, "a key twice in one object, or a value too large to read; correct the line"),
+    ],
+)
+def test_a_line_that_is_no_text_is_named_and_not_quoted(tmp_path: Path, line: str, problem: str) -> None:
     folder = text(tmp_path / "x", '{"note_id": "a", "text": "secret"}', line)
     with pytest.raises(UserError) as caught:
         list(public.read([folder]))
-    assert str(caught.value) == f'{folder / public.FILE}:2: expected {{"note_id": ..., "text": ...}} as JSON'
+    assert str(caught.value) == f"{folder / public.FILE}:2: {problem}"
 
 
 def test_lineage_of_corpora_and_models_made_of_public_texts(tmp_path: Path) -> None:

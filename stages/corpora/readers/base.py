@@ -117,15 +117,15 @@ class TaggedSettings(RawSettings):
 
 
 def files(path: Path, *suffixes: str) -> list[Path]:
-    """`path` itself if it is a file, else all files below it with one of the suffixes, sorted, hidden ones excluded.
+    """`path` itself if it is a file, else all files below it with one of the suffixes, in either case, sorted.
 
-    Raises UserError if there is none.
+    Hidden files are left out. Raises UserError if there is none.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; correct parts or path of this corpus in params.yaml")
-    below = [file for file in path.rglob("*") if file.name.endswith(suffixes) and file.is_file()]
+    below = [file for file in path.rglob("*") if file.name.lower().endswith(suffixes) and file.is_file()]
     found = sorted(file for file in below if not any(part[0] == "." for part in file.relative_to(path).parts))
     if not found:
         raise UserError(f"{path}: no file named *{', *'.join(suffixes)} in this folder; correct format or path")
@@ -135,7 +135,8 @@ def files(path: Path, *suffixes: str) -> list[Path]:
 def name_of(file: Path, path: Path) -> str:
     """Path of a file below the part's `path`, without suffix: the id of its note, or the prefix of its notes' ids."""
     relative = file.relative_to(path if file != path else path.parent)
-    return relative.with_name(Path(relative.name.removesuffix(".gz")).stem).as_posix()
+    name = Path(relative.stem if relative.suffix.lower() == ".gz" else relative.name)
+    return relative.with_name(name.stem).as_posix()
 
 
 def decode(content: bytes, file: Path, line: int = 1, offset: int = 0) -> str:
@@ -157,7 +158,7 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
     """
     offset = 0
     try:
-        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+        with gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb") as stream:
             for number, content in enumerate(stream, 1):
                 line = decode(content, file, number, offset)
                 yield number, line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line

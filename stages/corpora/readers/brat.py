@@ -13,9 +13,10 @@ from typing import Literal
 from stages.corpora.readers.base import BYTE_ORDER_MARK, RawNote, RawSpan, TaggedSettings, decode, files, name_of
 from stages.runtime.errors import UserError, at
 
-_TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) ([0-9]+ [0-9]+(?:;[0-9]+ [0-9]+)*)\t(.*)", re.DOTALL)
+_FRAGMENT = "[0-9]{1,15} [0-9]{1,15}"
+_TEXT_BOUND = re.compile(rf"T[^\t]*\t(\S+) ({_FRAGMENT}(?:;{_FRAGMENT})*)\t(.*)", re.DOTALL)
 # Relation, event, attribute, modification, normalisation, comment, equivalence.
-_OTHER = ("R", "E", "A", "M", "N", "#", "*")
+_OTHER = re.compile(r"(?:[REAMN]\d+|#\d*|\*)\t.*", re.DOTALL)
 
 
 class Brat(TaggedSettings):
@@ -27,12 +28,15 @@ class Brat(TaggedSettings):
 def read(path: Path, settings: Brat, counts: Counter[str]) -> Iterator[RawNote]:
     """The notes below `path`, by name. Raises UserError for a file without its partner or a malformed line."""
     for file in files(path, ".txt", ".ann"):
-        partner = file.with_suffix(".ann" if file.suffix == ".txt" else ".txt")
-        if not partner.is_file():
+        is_text = file.suffix.lower() == ".txt"
+        suffix = ".ann" if is_text else ".txt"
+        partner = next((path for path in map(file.with_suffix, (suffix, suffix.upper())) if path.is_file()), None)
+        if partner is None:
             raise UserError(
-                f"{file}: has no {partner.name} beside it; add it (an empty .ann means no tags) or remove this file"
+                f"{file}: has no {file.stem}{suffix} beside it; add it (an empty .ann means no tags) or remove this "
+                "file"
             )
-        if file.suffix == ".txt":
+        if is_text:
             spans = tuple(_spans(partner, counts))
             yield RawNote(name_of(file, path), decode(file.read_bytes(), file), file, spans=spans, tag_file=partner)
 
@@ -45,7 +49,7 @@ def _spans(file: Path, counts: Counter[str]) -> Iterator[RawSpan]:
             label, offsets, surface = match.groups()
             edges = (fragment.split(" ") for fragment in offsets.split(";"))
             yield RawSpan(tuple((int(start), int(end)) for start, end in edges), label, number, surface)
-        elif line.startswith(_OTHER):
+        elif _OTHER.fullmatch(line):
             counts["other_annotations"] += 1
         elif line.strip():
             raise UserError(f"{at(file, number)}: not a brat line; expected ID<TAB>LABEL START END<TAB>covered text")

@@ -54,7 +54,8 @@ def _documents(file: Path, settings: Conll) -> Iterator[tuple[int, list[_Row]]]:
         line = line.rstrip("\r\n")
         bare = line.strip(" \t")
         fields = [] if not bare else line.split("\t") if settings.separator == "tab" else re.split(r"[ \t]+", bare)
-        starts = fields[:1] == [_DOCSTART]
+        # Some files separate the columns of this line otherwise than those of the others.
+        starts = bare.split(maxsplit=1)[:1] == [_DOCSTART]
         if starts and settings.documents != "docstart":
             raise UserError(f"{at(file, number)}: a -DOCSTART- line; set documents: docstart")
         if starts or (not fields and settings.documents == "blank_line"):

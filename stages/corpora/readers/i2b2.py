@@ -37,7 +37,7 @@ class _Parser:
         self.spans: list[RawSpan] = []
         self._file = file
         self._open: list[str] = []
-        self._texts = 0
+        self._elements = {"TEXT": 0, "TAGS": 0}
         self._parser = expat.ParserCreate(encoding="utf-8")
         self._parser.StartDoctypeDeclHandler = lambda *_: self._stop("DOCTYPE is not read; remove it")
         self._parser.StartElementHandler = self._start
@@ -48,16 +48,19 @@ class _Parser:
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
             raise UserError(f"{at(file, error.lineno)}: malformed XML ({reason}); correct the file") from None
-        if self._texts != 1:
-            raise UserError(f"{file}: {self._texts} TEXT elements; an i2b2 file has one below its root")
+        for name, count in self._elements.items():
+            if count != 1:
+                raise UserError(
+                    f"{file}: {count} {name} elements; an i2b2 file has one below its root, maybe an empty one"
+                )
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._open.append(name)
         inside = self._open[1:-1]
         if inside[:1] == ["TEXT"]:
             self._stop("markup inside TEXT; put the text into one CDATA block")
-        if self._open[1:] == ["TEXT"]:
-            self._texts += 1
+        if len(self._open) == 2 and name in self._elements:
+            self._elements[name] += 1
         if inside == ["TAGS"]:
             try:
                 fragment, label = (int(attributes["start"]), int(attributes["end"])), attributes["TYPE"]

@@ -1,21 +1,17 @@
 """JSON Lines, plain or gzipped: one object per line with an id, a text and, if the corpus is tagged, spans.
 
 A span is an object with start, end and label, or a list [start, end, label]. Offsets count code points, as in Python,
-not bytes or UTF-16 units. Other keys are ignored.
+not bytes or UTF-16 units; if a span also has a `text`, it must be the text at its offsets. Other keys are ignored.
 """
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from stages.corpora.readers.base import Columns, RawNote, RawSpan, TaggedSettings, files, lines
+from stages.notes import jsonl
 from stages.runtime.errors import UserError, at
-
-# JSON can express a lone surrogate; UTF-8, and with it the note table, cannot.
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Fields(Columns):
@@ -43,20 +39,13 @@ def read(path: Path, settings: Jsonl, counts: Counter[str]) -> Iterator[RawNote]
 
 def _note(line: str, fields: Fields, file: Path, number: int) -> RawNote:
     where = at(file, number)
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not valid JSON at column {error.colno} ({error.msg}); correct the line") from None
-    if not isinstance(row, dict):
-        raise UserError(f"{where}: not a JSON object; each line is one note")
+    row = jsonl.parse(line, where)
     for name in (fields.id, fields.text, fields.group, fields.spans):
         if name and name not in row:
             raise UserError(f"{where}: no key {name}; correct the line or `fields` in params.yaml")
     text, spans = row[fields.text], row[fields.spans] if fields.spans else []
     if not isinstance(text, str):
         raise UserError(f"{where}: {fields.text} is not text; correct the line")
-    if _LONE_SURROGATE.search(text):
-        raise UserError(f"{where}: {fields.text} has half of a \\u surrogate pair; write the character itself")
     if not isinstance(spans, list):
         raise UserError(f"{where}: {fields.spans} is not a list; [] means no tags")
     note_id = _identifier(row[fields.id], fields.id, where)
@@ -76,5 +65,8 @@ def _span(span: Any, name: str | None, where: str, number: int) -> RawSpan:
         case {"start": start, "end": end, "label": str(label)} | [start, end, str(label)] if (
             type(start) is type(end) is int
         ):
-            return RawSpan(((start, end),), label, number)
-    raise UserError(f"{where}: a span in {name} lacks start and end (whole numbers) or label; correct the line")
+            surface = span.get("text") if isinstance(span, dict) else None
+            if surface is None or isinstance(surface, str):
+                return RawSpan(((start, end),), label, number, surface)
+    problem = f"a span in {name} lacks start and end (whole numbers) or label, or has a text that is none"
+    raise UserError(f"{where}: {problem}; correct the line")

@@ -38,7 +38,7 @@ class Table(RawSettings):
 def read(path: Path, settings: Table, counts: Counter[str]) -> Iterator[RawNote]:
     """The notes of a table or of all tables below `path`, in order. Raises UserError with the column or line."""
     for file in files(path, ".csv", ".csv.gz", ".parquet"):
-        rows = _parquet(file, settings) if file.suffix == ".parquet" else _csv(file, settings)
+        rows = _parquet(file, settings) if file.suffix.lower() == ".parquet" else _csv(file, settings)
         columns = settings.columns
         for place, line, row in rows:
             group = _identifier(row, columns.group, place) if columns.group else None
@@ -58,6 +58,8 @@ def _needed(settings: Table, present: list[str], file: Path) -> list[str]:
         raise UserError(
             f"{at(file, 1)}: no column {', '.join(missing)}; correct `columns` (and `separator`) in params.yaml"
         )
+    if twice := [column for column in columns if present.count(column) > 1]:
+        raise UserError(f"{at(file, 1)}: two columns {', '.join(twice)}; rename one of them")
     return columns
 
 
@@ -84,12 +86,21 @@ def _csv(file: Path, settings: Table) -> Iterator[tuple[str, int, dict[str, Any]
 
 
 def _parquet(file: Path, settings: Table) -> Iterator[tuple[str, None, dict[str, Any]]]:
+    number = 0
     try:
-        # Pre-buffering would keep the columns of every row group in memory until the file is closed.
-        table = pq.ParquetFile(file, pre_buffer=False)
-    except pa.ArrowInvalid:
-        raise UserError(f"{file}: not a complete Parquet file; copy it again") from None
-    with table:
+        for row in _rows(file, settings):
+            number += 1
+            yield f"{file}, row {number}", None, row
+    except UnicodeDecodeError:
+        raise UserError(f"{file}, after row {number}: not UTF-8; write the table again") from None
+    except (pa.ArrowException, OSError, ValueError):
+        # Damage shows in many ways, and the messages may hold what was read.
+        raise UserError(f"{file}, after row {number}: not a complete Parquet file; copy it again") from None
+
+
+def _rows(file: Path, settings: Table) -> Iterator[dict[str, Any]]:
+    # Pre-buffering would keep the columns of every row group in memory until the file is closed.
+    with pq.ParquetFile(file, pre_buffer=False) as table:
         schema = table.schema_arrow
         columns = _needed(settings, schema.names, file)
         for column in columns:
@@ -98,12 +109,5 @@ def _parquet(file: Path, settings: Table) -> Iterator[tuple[str, None, dict[str,
             if not text and (column == settings.columns.text or not pa.types.is_integer(kind)):
                 expected = "text" if column == settings.columns.text else "text or whole numbers"
                 raise UserError(f"{file}: column {column} is {kind}, expected {expected}; cast it")
-        number = 0
         for batch in table.iter_batches(batch_size=64, columns=columns):
-            try:
-                rows = batch.to_pylist()
-            except UnicodeDecodeError:
-                raise UserError(f"{file}, after row {number}: not UTF-8; write the table again") from None
-            for row in rows:
-                number += 1
-                yield f"{file}, row {number}", None, row
+            yield from batch.to_pylist()

@@ -82,11 +82,16 @@ def test_ids_are_names_with_their_folders_and_hidden_files_are_left_out(tmp_path
         (f"{SECRET} x", f"T1\tNAME 0 99\t{SECRET}", ["a.ann:1: ", "0-99", "(0-11)"]),
         (f"{SECRET} x", "T1\tNAME 3 3\t", ["a.ann:1: ", "3-3 are empty"]),
         (f"{SECRET} x", "T1\tNAME 9 10\t ", ["a.ann:1: ", "only white space"]),
-        (f"{SECRET} x", f"T1\tPLACE 0 9\t{SECRET}", ["a.ann:1: ", "label PLACE is unknown", "`labels`"]),
+        (f"{SECRET} x", f"T1\tPLACE 0 9\t{SECRET}", ["a.ann:1: ", "the label of this tag is unknown", "`labels`"]),
         (f"{SECRET} x", f"T1\tNAME 0 3;5 9\t{SECRET[:3]} {SECRET[5:]}", ["a.ann:1: a discontinuous", "hull"]),
         (f"{SECRET} x", f"T1\tNAME 0 10\t{SECRET} ", ["a.ann:1: ", "white space", "spaced_edges: trim"]),
         (f"{SECRET} x", f"T1 NAME 0 9 {SECRET}", ["a.ann:1: not a brat line"]),
         (f"{SECRET} x", f"T1\tNAME -1 9\t{SECRET}", ["a.ann:1: not a brat line"]),
+        (f"{SECRET} x", f"Resultado: {SECRET}", ["a.ann:1: not a brat line"]),
+        (f"{SECRET} x", f"E1: {SECRET}", ["a.ann:1: not a brat line"]),
+        (f"{SECRET} x", f"# {SECRET}", ["a.ann:1: not a brat line"]),
+        (f"{SECRET} x", f"R1 {SECRET}\tArg1:T1", ["a.ann:1: not a brat line"]),
+        (f"{SECRET} x", f"T1\t{SECRET} 0 9\t{SECRET}", ["a.ann:1: the label of this tag is unknown"]),
     ],
 )
 def test_a_bad_tag_is_one_message_with_file_line_and_remedy(
@@ -98,6 +103,12 @@ def test_a_bad_tag_is_one_message_with_file_line_and_remedy(
 def test_overlapping_spans_are_an_error_by_default(tmp_path: Path) -> None:
     files = note(f"{SECRET} x", f"T1\tNAME 0 11\t{SECRET} x", f"T2\tDATE 0 9\t{SECRET}")
     fails(tmp_path, files, "a.ann:2: overlapping", "keep_longest", **BRAT)
+
+
+def test_suffixes_may_be_upper_case(tmp_path: Path) -> None:
+    table, _ = read(tmp_path, {"a.TXT": "Ana", "a.ANN": "T1\tNAME 0 3\tAna\n", "b.TXT": "x", "b.ann": ""}, **BRAT)
+    assert [(n.note_id, len(n.spans)) for n in table] == [("a", 1), ("b", 0)]
+    fails(tmp_path / "twice", {"a.txt": SECRET, "a.TXT": SECRET, "a.ann": ""}, "a.txt: an earlier note", **BRAT)
 
 
 @pytest.mark.parametrize(("present", "missing"), [("a.txt", "a.ann"), ("a.ann", "a.txt")])
@@ -122,7 +133,7 @@ def test_an_empty_note_is_an_error_or_skipped_and_counted(tmp_path: Path) -> Non
 
 def test_one_id_in_two_parts_is_an_error(tmp_path: Path) -> None:
     files = {"x/a.txt": SECRET, "x/a.ann": "", "y/a.txt": SECRET, "y/a.ann": ""}
-    fails(tmp_path, files, "y/a.txt: note id a occurs twice", parts={"train": "x", "test": "y"}, **BRAT)
+    fails(tmp_path, files, "y/a.txt: an earlier note has the same id", parts={"train": "x", "test": "y"}, **BRAT)
 
 
 def test_meddocan_is_read_whole(tmp_path: Path) -> None:

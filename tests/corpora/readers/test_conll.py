@@ -44,6 +44,12 @@ def test_space_separated_columns_crlf_byte_order_mark_and_gzip(tmp_path: Path) -
     assert spans(note) == [(0, 3, "PER", "Ana")]
 
 
+def test_a_docstart_line_may_be_separated_otherwise(tmp_path: Path) -> None:
+    content = "-DOCSTART- -X- O\n\nAna\tB-PER\n\n-DOCSTART- -X- O\nvió\tO\n"
+    table, _ = read(tmp_path, {"t.conll": content}, **CONLL)
+    assert [note.text for note in table] == ["Ana", "vió"]
+
+
 def test_b_parts_spans_and_tokens_keep_their_code_points(tmp_path: Path) -> None:
     content = "-DOCSTART-\tO\n👩🏽\tO\nJose\u0301\tB-PER\nAna\tB-PER\nx\u2028y\tI-PER\n"
     [note], _ = read(tmp_path, {"t.conll": content}, **CONLL)
@@ -65,7 +71,7 @@ def test_inside_without_begin_is_an_error_or_begins_a_span(tmp_path: Path) -> No
         (f"-DOCSTART-\tO\nx\tO\n{SECRET} O\n", {}, ["t.conll:3: 1 columns instead of 2"]),
         (f"-DOCSTART-\tO\n\t{SECRET}\n", {}, ["t.conll:2: no token"]),
         (f"-DOCSTART-\tO\nx\t{SECRET}\n", {}, ["t.conll:2: the last column is not O, B-LABEL or I-LABEL"]),
-        (f"-DOCSTART-\tO\n{SECRET}\tB-ORG\n", {}, ["t.conll:2: label ORG is unknown"]),
+        (f"-DOCSTART-\tO\n{SECRET}\tB-ORG\n", {}, ["t.conll:2: the label of this tag is unknown"]),
         (f"{SECRET}\tO\n", {}, ["t.conll:1: a token before the first -DOCSTART-", "documents"]),
         (f"-DOCSTART-\tO\n{SECRET}\tO\n", {"documents": "file"}, ["t.conll:1: ", "documents: docstart"]),
         (f"-DOCSTART-\tO\n-DOCSTART-\tO\n{SECRET}\tO\n", {}, ["t.conll:1: an empty note"]),

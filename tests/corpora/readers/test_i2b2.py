@@ -51,7 +51,7 @@ def test_crlf_in_the_file_is_lf_in_the_text_and_counted(tmp_path: Path) -> None:
     [
         (xml(SECRET, name(0, 8, SECRET)), ["a.xml:5: ", "not the covered text", "invalid_offsets"]),
         (xml(SECRET, name(-1, -1, "")), ["a.xml:5: ", "outside the text"]),
-        (xml(SECRET, name(0, 9, SECRET, "CITY")), ["a.xml:5: label CITY is unknown"]),
+        (xml(SECRET, name(0, 9, SECRET, "CITY")), ["a.xml:5: the label of this tag is unknown"]),
         (xml(SECRET, '<NAME start="0" text="x" TYPE="DOCTOR"/>'), ["a.xml:5: a tag needs start and end"]),
         (xml(SECRET, '<NAME start="0" end="9.0" TYPE="DOCTOR"/>'), ["a.xml:5: a tag needs start and end"]),
         (xml(SECRET, '<NAME start="0" end="9"/>'), ["a.xml:5: a tag needs", "TYPE"]),
@@ -60,6 +60,9 @@ def test_crlf_in_the_file_is_lf_in_the_text_and_counted(tmp_path: Path) -> None:
         (f"<deId>\n<TEXT>{SECRET} <b>x</b></TEXT></deId>", ["a.xml:2: markup inside TEXT"]),
         (f'<!DOCTYPE d [<!ENTITY e "{SECRET}">]>\n<d><TEXT>&e;</TEXT></d>', ["a.xml:1: DOCTYPE"]),
         (f"<deId><NOTE>{SECRET}</NOTE></deId>", ["a.xml: 0 TEXT elements"]),
+        (f"<deId><TEXT>{SECRET}</TEXT></deId>", ["a.xml: 0 TAGS elements", "maybe an empty one"]),
+        (xml(SECRET, name(0, 9, SECRET)).replace("TAGS>", "Tags>"), ["a.xml: 0 TAGS elements"]),
+        (xml(SECRET).replace("<TAGS>", "<TAGS></TAGS><TAGS>"), ["a.xml: 2 TAGS elements"]),
         (xml(f"{SECRET}\n").encode().replace(b"Zarza", b"Zar\xf1a"), ["a.xml:3: not UTF-8 at byte 65"]),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stages.runtime.errors import UserError
 from tests.corpora.raw import SECRET, fails, prepared, read, real, spans
 
 FIELDS = {"id": "note_id", "text": "text", "spans": "spans"}
@@ -38,6 +39,28 @@ def test_text_and_spans_are_as_written(tmp_path: Path) -> None:
     assert (report["groups"], report["dropped_labels"], report["labels"]) == (2, {"misc": 1}, {"NAME": 2})
 
 
+@pytest.mark.parametrize(
+    ("encoding", "size", "unit"), [("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes of UTF-8")]
+)
+@pytest.mark.parametrize("text", ["👩🏽 Zoë vive con Ana Ruiz", "👩🏽👩🏽👩🏽👩🏽👩🏽 Ana Ruiz"])
+def test_offsets_in_another_unit_are_found_out_by_the_text_beside_them(
+    tmp_path: Path, text, encoding, size, unit
+) -> None:
+    """In the second note they are outside the text, counted in code points."""
+    start = len(text[: text.index("Ana")].encode(encoding)) // size
+    tag = {"start": start, "end": start + len("Ana Ruiz"), "label": "per", "text": "Ana Ruiz"}
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, {"a.jsonl": row(text, spans=[tag])}, **JSONL)
+    assert f"(they fit if they count {unit}; this project counts code points, as Python does)" in str(caught.value)
+    assert "Ana" not in str(caught.value)
+
+
+def test_a_text_beside_offsets_that_is_right_is_read(tmp_path: Path) -> None:
+    tags = [{"start": 2, "end": 5, "label": "per", "text": "Ana"}]
+    [note], _ = read(tmp_path, {"a.jsonl": row("👩🏽Ana", spans=tags)}, **JSONL)
+    assert spans(note) == [(2, 5, "NAME", "Ana")]
+
+
 def test_raw_corpora_need_no_spans(tmp_path: Path) -> None:
     files = {"a.jsonl": '{"note_id": "a", "text": "x"}\n'}
     table, _ = read(tmp_path, files, format="jsonl", labels=[], fields={"id": "note_id", "text": "text"})
@@ -52,6 +75,7 @@ def test_raw_corpora_need_no_spans(tmp_path: Path) -> None:
         (row(7), ["text is not text"]),
         (row(None), ["text is not text"]),
         (f'{{"note_id": "b", "text": "{SECRET}\\ud83d", "spans": []}}\n', ["surrogate"]),
+        (f'{{"note_id": "{SECRET}\\uD83D", "text": "x", "spans": []}}\n', ["surrogate"]),
         (f'{{"note_id": "b", "body": "{SECRET}", "spans": []}}\n', ["no key text", "fields"]),
         (f'{{"note_id": "b", "text": "{SECRET}"}}\n', ["no key spans"]),
         (row(note_id=1.5), ["note_id is neither text nor a whole number"]),
@@ -64,9 +88,20 @@ def test_raw_corpora_need_no_spans(tmp_path: Path) -> None:
         (row(spans=[[False, 1, "per"]]), ["a span in spans lacks"]),
         (row(spans=[[0, 10, "per"]]), ["0-10", "outside the text (0-9)", "invalid_offsets"]),
         (row(spans=[[-2, 3, "per"]]), ["outside the text"]),
-        (row(spans=[[0, 3, "org"]]), ["label org is unknown"]),
+        (
+            row(spans=[{"start": 0, "end": 3, "label": "per", "text": 7}]),
+            ["a span in spans lacks", "a text that is none"],
+        ),
+        (row(spans=[[3, 5, "per"], [0, 3, SECRET]]), ["span 2: the label of this tag is unknown"]),
+        (row(spans=[{"start": 0, "end": 3, "label": "per", "text": SECRET}]), ["span 1: the text at offsets 0-3"]),
+        (f'{{"note_id": "b", "text": "x", "text": "{SECRET}", "spans": []}}\n', ["a key twice"]),
+        (row(spans=[{"a": 1}]).replace('"a": 1', f'"{SECRET}": 1, "{SECRET}": 2'), ["a key twice"]),
+        (row(note_id=SECRET) + row(note_id=SECRET), ["t.jsonl:3: an earlier note has the same id"]),
+        ("[" * 100_000 + "\n", ["too large to read"]),
+        (f'{{"note_id": {"7" * 5000}, "text": "{SECRET}", "spans": []}}\n', ["too large to read"]),
+        (row(spans=[[0, 3, "org"]]), ["the label of this tag is unknown"]),
         (row(" \n"), ["an empty note"]),
-        (row(), ["note id a occurs twice"]),
+        (row(), ["an earlier note has the same id"]),
         (row(note_id="b").encode().replace(b"Zarza", b"Zar\xffa"), ["not UTF-8 at byte 80"]),
     ],
 )
@@ -75,7 +110,8 @@ def test_a_bad_line_is_one_message_with_file_line_and_remedy(
 ) -> None:
     first = row().encode()
     second = line.encode() if isinstance(line, str) else line
-    fails(tmp_path, {"t.jsonl": first + second}, "t.jsonl:2: ", *expected, **JSONL)
+    place = expected[0] if expected[0].startswith("t.jsonl") else "t.jsonl:2: "
+    fails(tmp_path, {"t.jsonl": first + second}, place, *expected, **JSONL)
 
 
 @pytest.mark.parametrize("content", [b"plain", gzip.compress(row().encode())[:-4]], ids=["plain", "cut"])

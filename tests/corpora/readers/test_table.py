@@ -68,13 +68,14 @@ HEAD = "ROW_ID,SUBJECT_ID,TEXT\n"
     [
         ("ROW_ID,PATIENT,TEXT\n" + f"1,2,{SECRET}\n", ["t.csv:1: no column SUBJECT_ID", "`columns`"]),
         ("", ["t.csv:1: no column ROW_ID, TEXT, SUBJECT_ID"]),
+        ("ROW_ID,TEXT,SUBJECT_ID,TEXT\n" + f"1,x,2,{SECRET}\n", ["t.csv:1: two columns TEXT; rename one"]),
         (HEAD, ["no notes in it"]),
         (HEAD + f'1,2,"a\nb"\n2,2,{SECRET},x\n', ["t.csv:4: 4 columns, the header has 3", "quote"]),
         (HEAD + f'1,2,x\n2,2,"{SECRET}\n', ["t.csv:3: not a valid CSV row"]),
         (HEAD + f'1,2,"{SECRET}" x\n', ["t.csv:2: not a valid CSV row"]),
         (HEAD + f"1,2,x\n,2,{SECRET}\n", ["t.csv:3: column ROW_ID is empty"]),
         (HEAD + f"1,,{SECRET}\n", ["t.csv:2: column SUBJECT_ID is empty"]),
-        (HEAD + f"1,2,{SECRET}\n1,2,{SECRET}\n", ["t.csv:3: note id 1 occurs twice"]),
+        (HEAD + f"1,2,{SECRET}\n1,2,{SECRET}\n", ["t.csv:3: an earlier note has the same id"]),
         (HEAD + "1,2,x\n2,2,\n", ["t.csv:3: an empty note", "empty_notes: skip"]),
         ((HEAD + '1,2,"x\n').encode() + b'Mu\xf1oz"\n', ["t.csv:3: not UTF-8 at byte 32"]),
     ],
@@ -106,4 +107,4 @@ def test_a_parquet_file_cut_short_or_with_other_bytes_is_one_message(tmp_path: P
     fails(tmp_path, {}, "t.parquet, after row 0: not UTF-8", **TABLE)
     whole = (tmp_path / "raw/t.parquet").read_bytes()
     lay_out(tmp_path, {"t.parquet": whole[:-8]})
-    fails(tmp_path, {}, "t.parquet: not a complete Parquet file", **TABLE)
+    fails(tmp_path, {}, "t.parquet, after row 0: not a complete Parquet file", **TABLE)
