@@ -17,8 +17,9 @@ from stages.runtime.outputs import read_json
 SETTINGS = "tagger.json"
 # The number of members, which ner_ensemble writes beside their folders 1, 2, ...
 MEMBERS = "members.json"
-# Notes in memory at once, and subwords of a forward pass: chosen for speed; they affect rounding only.
-NOTES, TOKENS = 64, 8192
+# Notes in memory at once, subwords of a forward pass, and words that are decoded at once, the last two with padding:
+# chosen for speed; they affect rounding only. A longer note is decoded alone.
+NOTES, TOKENS, WORDS = 64, 8192, 32768
 # Start and end of every word, by note.
 Edges = list[list[tuple[int, int]]]
 
@@ -72,43 +73,48 @@ class Tagger:
         """
         for run in batched(notes, NOTES):
             edges, log_probs = self.log_probs(run)
-            added = [[bias.get(name[2:], 0.0) for name in self.names] for bias in biases]
-            # One Viterbi pass for all biases: a step costs little more for many rows than for few.
-            biased = np.concatenate([log_probs + row for row in np.array(added, dtype=log_probs.dtype)])
-            lengths = np.array([len(word_edges) for word_edges in edges] * len(biases))
-            found = tags.viterbi(biased, lengths, self.adjacent)
-            versions = [
-                [
-                    self._decoded(*row)
-                    for row in zip(run, edges, tag_ids, label_probs(log_probs, tag_ids), strict=True)
-                ]
-                for tag_ids in found.reshape(len(biases), *log_probs.shape[:2])
-            ]
-            yield from zip(*versions, strict=True)
+            versions: list[tuple[Note, ...]] = [()] * len(run)
+            sizes = [len(word_edges) for word_edges in edges]
+            for alike in windows.batches(range(len(run)), sizes.__getitem__, WORDS):
+                found = self._decoded([log_probs[number] for number in alike], biases)
+                for number, tag_ids in zip(alike, found, strict=True):
+                    versions[number] = tuple(
+                        replace(
+                            run[number],
+                            spans=tags.decode(
+                                row.tolist(), edges[number], self.names, label_probs(log_probs[number], row).tolist()
+                            ),
+                        )
+                        for row in tag_ids
+                    )
+            yield from versions
 
-    def _decoded(self, note: Note, edges: list[tuple[int, int]], tag_ids: np.ndarray, probs: np.ndarray) -> Note:
-        """Return a note with the spans that the tags of its words stand for; `tag_ids` and `probs` are padded."""
-        words = slice(len(edges))
-        return replace(note, spans=tags.decode(tag_ids[words].tolist(), edges, self.names, probs[words].tolist()))
+    def _decoded(self, log_probs: list[np.ndarray], biases: Sequence[Mapping[str, float]]) -> list[np.ndarray]:
+        """Return for every note the tag numbers (biases, words) of its words."""
+        added = np.array([[bias.get(name[2:], 0.0) for name in self.names] for bias in biases], dtype=np.float32)
+        lengths = np.array([len(scores) for scores in log_probs])
+        padded = np.zeros((len(log_probs), len(biases), lengths.max(), len(self.names)), dtype=np.float32)
+        for row, scores in enumerate(log_probs):
+            padded[row, :, : len(scores)] = scores + added[:, None]
+        # One Viterbi pass for all biases: a step costs little more for many rows than for few.
+        flat = padded.reshape(lengths.size * len(biases), *padded.shape[2:])
+        found = tags.viterbi(flat, lengths.repeat(len(biases)), self.adjacent).reshape(padded.shape[:3])
+        return [tag_ids[:, :length] for tag_ids, length in zip(found, lengths, strict=True)]
 
-    def log_probs(self, run: list[Note]) -> tuple[Edges, np.ndarray]:
-        """Return the word offsets of every note, and the log-probabilities (notes, words, tags) of the words' tags.
-
-        Log-probabilities are zero after the last word of a note.
-        """
+    def log_probs(self, run: list[Note]) -> tuple[Edges, list[np.ndarray]]:
+        """Return the word offsets of every note, and the log-probabilities (words, tags) of its words' tags."""
         import torch
 
         cut = windows.cut(run, self.tokenizer, self.length, self.overlap)
-        longest = max((len(word_edges) for word_edges in cut.edges), default=0)
-        result = np.zeros((len(run), longest, len(self.names)), dtype=np.float32)
+        result = [np.zeros((len(word_edges), len(self.names)), dtype=np.float32) for word_edges in cut.edges]
         device = self.model.device
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            for batch in windows.batches(cut.windows, TOKENS):
+            for batch in windows.batches(cut.windows, lambda window: len(window.input_ids), TOKENS):
                 ids = {"input_ids": [window.input_ids for window in batch]}
                 padded = self.tokenizer.pad(ids, padding_side="right", return_tensors="pt").to(device)
                 scores = self.model(**padded).logits.float().log_softmax(dim=-1).cpu().numpy()
                 for row, window in enumerate(batch):
-                    result[window.note, window.words] = scores[row, window.positions]
+                    result[window.note][window.words] = scores[row, window.positions]
         return cut.edges, result
 
 
@@ -121,15 +127,15 @@ class Vote(Tagger):
         super().__init__(first.model, first.tokenizer, first.length, first.overlap, adjacent, first.precision)
         self.members = members
 
-    def log_probs(self, run: list[Note]) -> tuple[Edges, np.ndarray]:
-        """Return the word offsets of every note, and the logarithm of the mean probabilities (notes, words, tags)."""
+    def log_probs(self, run: list[Note]) -> tuple[Edges, list[np.ndarray]]:
+        """Return the word offsets of every note, and the logarithm of its words' mean probabilities (words, tags)."""
         each = [member.log_probs(run) for member in self.members]
-        edges = each[0][0]
-        return edges, np.logaddexp.reduce([scores for _, scores in each]) - np.float32(np.log(len(each)))
+        edges, by_member = each[0][0], zip(*(scores for _, scores in each), strict=True)
+        return edges, [np.logaddexp.reduce(scores) - np.float32(np.log(len(each))) for scores in by_member]
 
 
 def label_probs(log_probs: np.ndarray, tag_ids: np.ndarray) -> np.ndarray:
-    """Return the probability of every word's label, (notes, words): B and I together."""
+    """Return the probability of every word's label, (words,): B and I together."""
     probs = np.exp(log_probs)
-    by_label = np.concatenate([probs[..., :1], probs[..., 1::2] + probs[..., 2::2]], axis=2)
-    return np.take_along_axis(by_label, (tag_ids[..., None] + 1) // 2, axis=2)[..., 0]
+    by_label = np.concatenate([probs[:, :1], probs[:, 1::2] + probs[:, 2::2]], axis=1)
+    return np.take_along_axis(by_label, (tag_ids[:, None] + 1) // 2, axis=1)[:, 0]

@@ -1,12 +1,14 @@
 """Notes of any length as overlapping windows of subwords."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from stages.notes import tags
 from stages.notes.note_table import Note
+
+T = TypeVar("T")
 
 
 class Window(NamedTuple):
@@ -84,13 +86,13 @@ def special_tokens(tokenizer) -> tuple[list[int], list[int]]:
     return ids[: special.index(0)], ids[len(special) - special[::-1].index(0) :]
 
 
-def batches(windows: Sequence[Window], tokens: int) -> Iterator[list[Window]]:
-    """Yield the windows in batches of similar length, of at most `tokens` positions with padding."""
-    batch: list[Window] = []
-    for window in sorted(windows, key=lambda window: len(window.input_ids)):
-        if batch and len(window.input_ids) * (len(batch) + 1) > tokens:
+def batches(items: Iterable[T], length: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Yield items in batches of similar `length`, of at most `most` positions with padding, or of one longer item."""
+    batch: list[T] = []
+    for item in sorted(items, key=length):
+        if batch and length(item) * (len(batch) + 1) > most:
             yield batch
             batch = []
-        batch.append(window)
+        batch.append(item)
     if batch:
         yield batch

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -82,8 +83,8 @@ def test_a_long_note_is_read_to_its_end(tagger):
     long = NOTES[LONG]
     tokens = len(tagger.tokenizer(long.text)["input_ids"])
     assert tokens > 5 * LENGTH
-    edges, table = tagger.log_probs([long])
-    assert np.exp(table).sum(axis=2) == pytest.approx(np.ones((1, len(edges[0]))), abs=1e-4)
+    [edges], [table] = tagger.log_probs([long])
+    assert np.exp(table).sum(axis=1) == pytest.approx(np.ones(len(edges)), abs=1e-4)
     tagged = next(tagger.tag([long]))
     assert min(span.start for span in tagged.spans) < len(long.text) * 0.1
     assert max(span.end for span in tagged.spans) > len(long.text) * 0.9
@@ -100,9 +101,25 @@ def test_a_word_is_scored_by_what_the_model_sees_in_its_window(tagger):
         for start, _ in tags.word_offsets(text)
     ]
     expected = logits.log_softmax(-1)[first].numpy()
-    _, table = tagger.log_probs([NOTES[0], Note("n", "g", text)])
-    assert table[1, : len(first)] == pytest.approx(expected, abs=1e-4)
-    assert not table[1, len(first) :].any()
+    _, [_, table] = tagger.log_probs([NOTES[0], Note("n", "g", text)])
+    assert table == pytest.approx(expected, abs=1e-4)
+
+
+def test_one_long_note_costs_its_neighbours_no_memory(tagger):
+    """Of 64 notes that are tagged together, one is 200 times as long as the others."""
+    long, short = Note("l", "l", NOTES[0].text * 400), [Note("s", "s", NOTES[0].text * 2)] * 63
+
+    def peak(notes):
+        tracemalloc.start()
+        tagged = list(tagger.sweep(notes, [{}] * 8))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak, tagged
+
+    alone, [(expected, *_)] = peak([long])
+    beside, tagged = peak([*short, long])
+    assert beside < 1.5 * alone
+    assert edges_of([tagged[63][0]]) == edges_of([expected])
 
 
 @pytest.mark.parametrize("nothing", ["", " \r\n\t"])
@@ -152,6 +169,6 @@ def test_a_folder_without_a_trained_model_is_an_error_of_the_user(encoder, tmp_p
 
 
 def test_a_word_s_probability_is_that_of_its_label_as_begin_or_inside():
-    table = np.log(np.array([[[0.1, 0.3, 0.4, 0.15, 0.05], [0.7, 0.1, 0.1, 0.05, 0.05]]]))
-    assert label_probs(table, np.array([[1, 0]])) == pytest.approx(np.array([[0.7, 0.7]]))
-    assert label_probs(table, np.array([[2, 3]])) == pytest.approx(np.array([[0.7, 0.1]]))
+    table = np.log(np.array([[0.1, 0.3, 0.4, 0.15, 0.05], [0.7, 0.1, 0.1, 0.05, 0.05]]))
+    assert label_probs(table, np.array([1, 0])) == pytest.approx(np.array([0.7, 0.7]))
+    assert label_probs(table, np.array([2, 3])) == pytest.approx(np.array([0.7, 0.1]))

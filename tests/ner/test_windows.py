@@ -142,7 +142,7 @@ def test_notes_without_words_have_no_windows(kind):
 def test_batches_hold_every_window_once_sorted_and_within_the_limit():
     notes = [note(text[: 20 + 7 * number]) for number, text in enumerate(tiny.texts(12))]
     found = windows.cut(notes, make_tokenizer("bert"), 64, 8).windows
-    batches = list(windows.batches(found, 150))
+    batches = list(windows.batches(found, lambda window: len(window.input_ids), 150))
     assert sorted(id(window) for batch in batches for window in batch) == sorted(map(id, found))
     assert len(batches) < len(found)
     for batch in batches:
