@@ -9,6 +9,8 @@ export PYTHONUNBUFFERED = 1
 # No telemetry, and no version check by pip.
 export DVC_NO_ANALYTICS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Notes may have been copied into a fresh checkout.
+PRIVATE := $(shell chmod 700 data .dvc 2>/dev/null)
 
 .PHONY: help setup repro test test-fast study ablation tables ui docs deps lint tidy
 

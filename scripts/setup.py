@@ -5,9 +5,8 @@ from pathlib import Path
 
 from stages.runtime.errors import run
 from stages.runtime.mlflow_store import prepare
+from stages.runtime.quiet import PRIVATE, close_private_folders
 
-# Folders that can hold note text. Only their owner may read them.
-PRIVATE = ("data", ".dvc")
 # Folders of data/ that users fill.
 GIVEN = ("raw", "public", "hub", "pairs", "tasks")
 
@@ -16,7 +15,7 @@ def main() -> None:
     """Set everything up; running it again changes nothing."""
     for name in PRIVATE:
         Path(name).mkdir(exist_ok=True)
-        Path(name).chmod(0o700)
+    close_private_folders()
     for name in (*GIVEN, ".scratch", ".site-cache", ".studies", ".vault"):
         (Path("data") / name).mkdir(mode=0o700, exist_ok=True)
     # DVC's default lies outside the project and is readable by all; a relative one breaks `dvc exp run --temp`.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.setup import GIVEN
+from stages.runtime import scratch
 from stages.runtime.errors import run
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     for path in orphans(Path.cwd()):
         print(path)
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.rmtree("data/.scratch", ignore_errors=True)
+    scratch.clear()
 
 
 def orphans(project: Path) -> list[Path]:

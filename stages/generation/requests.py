@@ -6,6 +6,7 @@ Answers are kept on disk as they arrive, so that a killed stage asks only for th
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -105,7 +106,11 @@ def token_ids(text: str, tokenizer: Any) -> list[int]:
 
 
 class AnswerStore:
-    """Answers by key, complete or absent, in a file of JSON lines. Memory: 200 bytes for each key and position."""
+    """Answers by key, complete or absent, in a file of JSON lines. Memory: 200 bytes for each key and position.
+
+    Answers may have been paid for, so nothing that was written is ever written again. A line that a crash has damaged
+    counts as absent, and the end of one that a kill has cut off is removed.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -115,8 +120,11 @@ class AnswerStore:
             end = 0
             for line in file:
                 if not line.endswith(b"\n"):
-                    break  # cut off by a kill
-                self._starts[json.loads(line)["key"]] = end
+                    break
+                with suppress(ValueError, TypeError, KeyError):
+                    entry = json.loads(line)
+                    Answer(*entry["answer"])
+                    self._starts[entry["key"]] = end
                 end += len(line)
             file.truncate(end)
 

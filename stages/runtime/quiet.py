@@ -2,7 +2,10 @@
 
 import logging
 import os
+from pathlib import Path
 
+# Folders of a checkout that can hold notes.
+PRIVATE = ("data", ".dvc")
 # Libraries read these when they are imported, so `silence` must run before.
 _QUIET = {
     "DO_NOT_TRACK": "true",
@@ -24,6 +27,7 @@ def silence() -> None:
     Variables that the environment already sets are kept.
     """
     os.umask(0o077)
+    close_private_folders()
     # On some CPUs it warns at import that a library which would fetch kernels from the hub is missing.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     for name, value in _QUIET.items():
@@ -32,6 +36,13 @@ def silence() -> None:
         if name not in os.environ:
             os.environ[name] = value
             _hub_switched_off.add(name)
+
+
+def close_private_folders() -> None:
+    """Make the folders of a checkout that can hold notes accessible to their owner only, who may have filled them."""
+    for path in map(Path, PRIVATE if Path("dvc.yaml").is_file() else ()):
+        if path.is_dir() and path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
+            path.chmod(0o700)
 
 
 def allow_hub() -> None:

@@ -30,7 +30,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Generic, Literal, ParamSpec, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, ParamSpec, Self, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -90,7 +90,7 @@ class Run(Tracker):
     def __init__(self, stage: str, cell: str, key: Callable[[], str], tracker: Tracker | None = None) -> None:
         super().__init__((tracker or Tracker()).send)
         self._stage, self._cell, self._key = stage, cell, key
-        self._kept: list[Path] = []
+        self._claims: list[scratch.Claim] = []
 
     @cached_property
     def scratch(self) -> Path:
@@ -100,15 +100,19 @@ class Run(Tracker):
     @cached_property
     def cell_scratch(self) -> Path:
         """The same, kept for the cell whatever changes: for entries that carry a key of their own."""
-        return self._keep(re.sub(r"\W+", "-", self._cell))
+        return self._keep(re.sub(r"\W+", "-", self._cell), wait=True)
 
-    def finished(self) -> None:
-        """Delete the scratch folders: the work is done."""
-        scratch.remove(self._kept)
+    def __enter__(self) -> Self:
+        return self
 
-    def _keep(self, key: str) -> Path:
-        self._kept.append(scratch.folder(self._stage, key))
-        return self._kept[-1]
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        """Leave the scratch folders to other processes; delete them if the work is finished."""
+        for claim in self._claims:
+            claim.release(finished=kind is None)
+
+    def _keep(self, key: str, wait: bool = False) -> Path:
+        self._claims.append(scratch.Claim(self._stage, key, wait))
+        return self._claims[-1].folder
 
 
 class Stage(Generic[P]):
@@ -135,6 +139,7 @@ class Stage(Generic[P]):
         """Run the stage as its command line asks; if it fails, exit with 1 after one message."""
 
         def run() -> None:
+            errors.keep_native_code_silent()
             arguments = vars(self.parser().parse_args(sys.argv[1:]))
             see_one_gpu()
             self.run(arguments)
@@ -156,8 +161,11 @@ class Stage(Generic[P]):
         key = partial(scratch.fingerprint, self.name, axes, settings, inputs.values())
         logged: Any = next(iter(settings.values()), {})
         tracking = track(self.name.replace(".", "/"), cell, logged, axes, inputs.values())
-        with tracking if self.tracked and first_process() else nullcontext() as tracker:
-            running = Run(self.name, cell, key, tracker)
+        with (
+            scratch.alone(self.name, outputs.values()),
+            tracking if self.tracked and first_process() else nullcontext() as tracker,
+            Run(self.name, cell, key, tracker) as running,
+        ):
             if self.tracked:
                 given[self.tracked] = running
             with ExitStack() as built:
@@ -166,8 +174,6 @@ class Stage(Generic[P]):
                 message = self.function(**given)  # type: ignore[call-arg]
             for path in filter(is_report, outputs.values()):
                 running.artifact(path)
-        if first_process():
-            running.finished()
         say(f"{cell}: {message}" if cell else message)
 
     def load(self, axes: Mapping[str, Any], content: Mapping[str, Any] | None = None) -> dict[str, Any]:

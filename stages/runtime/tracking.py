@@ -102,7 +102,7 @@ def track(
 def _second_process(start: dict[str, Any]) -> Send:
     """`open_run` in a second process, out of reach of Ctrl-C, which reads one JSON message per line."""
     command = [sys.executable, "-m", "stages.runtime.mlflow_store"]
-    logger = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    logger = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=sys.stderr, text=True, start_new_session=True)
 
     def send(message: dict[str, Any]) -> None:
         with suppress(BrokenPipeError):

@@ -91,7 +91,8 @@ def generate(
         load = partial(adaptation.load, base, model, adapted.method, settings.precision)
         engine = InProcess(base, settings, name, load)
     starts = read_prompts(prompts, settings, adapted, engine.tokenizer)
-    store = AnswerStore(run.scratch / "answers.jsonl")
+    # As in pretraining.rephrase, an answer's key holds all that it depends on.
+    store = AnswerStore(run.cell_scratch / "answers.jsonl")
     counts: Counter[str] = Counter()
     with closing(texts(engine, starts, settings, seed, store, target)) as sampled:
         note_table.write(out, acceptance.accepted(sampled, settings.drop, target, counts))

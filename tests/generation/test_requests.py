@@ -29,6 +29,17 @@ def test_a_key_keeps_its_first_answer(path):
     assert path.read_bytes() == content
 
 
+def test_opening_a_store_rewrites_nothing(path):
+    """What lies between two answers after a crash stays as well; only the end of a line that a kill cut off goes."""
+    first, second = path.read_bytes().splitlines(keepends=True)
+    damaged = first + b"\0" * 50 + b'\n{"key": "c"}\n["d"]\n' + second
+    path.write_bytes(damaged + first[:9])
+    writes = path.stat().st_ino
+    store = AnswerStore(path)
+    assert (store["a"], store["b"], "c" in store, "d" in store) == (FIRST, SECOND, False, False)
+    assert path.read_bytes() == damaged and path.stat().st_ino == writes
+
+
 @pytest.mark.parametrize("cut", [1, 10])
 def test_an_answer_that_a_kill_cut_off_is_absent(path, cut):
     content = path.read_bytes()
