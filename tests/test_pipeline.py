@@ -84,6 +84,7 @@ PARAMS = {
     "synthesis.generate": {"synthesis_generate", "ner_selftrain", *TAGGING},
     "synthesis.annotate": TAGGING,
     "synthesis.check": {"synthesis_check", *REPORT},
+    "synthesis.copies": {"synthesis_check", "synthesis_mix", *TRAINED},
     "synthesis.mix": {"synthesis_mix", *TRAINED},
     "ner.train": {*MORE, *TAGGING},
     "ner.evaluate": {"ner_evaluate", *COMPARE},

@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from stages.notes import brat, jsonl, note_table, tags
 from stages.notes.note_table import SCHEMA, Note, NoteTable
+from stages.runtime import lineage
 from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
 from stages.runtime.stage import Output, stage
 
 # The split of a dataset whose corpus has no official split.
@@ -80,13 +82,17 @@ def export(
     notes: NoteTable,
     out: Annotated[Path, Output(folder=True, lineage=False)],
 ) -> str:
-    """Write a note table in another format.
+    """Write a note table in another format, with its lineage.
 
     format: format to write.
     notes: a note table, such as data/corpora/notes/NAME.
-    out: as private as the notes, keep it below data/.
+    out: as private as the notes; inside this project it must be below data/, which git ignores.
     """
+    target = out.resolve()
+    if target.is_relative_to(Path.cwd()) and not target.is_relative_to(Path.cwd() / "data"):
+        raise UserError("notes must not lie where git would take them; write below data/, or outside this project")
     FORMATS[format](out, note_table.read(notes))
+    lineage.write(out, lineage.read(notes, otherwise=[Read(notes.name, "real", "content")]))
     return f"{note_table.count(notes)} notes"
 
 

@@ -10,7 +10,6 @@ from stages.models import instruct, sources
 from stages.models.instruct import Trained
 from stages.models.sources import Folder, Hub
 from stages.runtime import lineage
-from stages.runtime.lineage import Read
 from stages.runtime.outputs import write_json
 from stages.runtime.params import Root, Section
 from stages.runtime.stage import InFolder, OutFolder, Run, stage
@@ -38,6 +37,11 @@ class Server(Chat):
     source: Literal["server"]
     name: str
     """Name by which the server knows the model."""
+    version: str = ""
+    """Which weights, quantisation and server settings stand behind that name today, in your own words: with another
+    version, nothing that was answered before is used again."""
+    public: bool = False
+    """Declares that the model has read public text only. Otherwise it counts as trained on real notes."""
 
 
 class Prompts(Root[dict[str, str]]):
@@ -74,8 +78,8 @@ def provide(
     if isinstance(model, Hub | Folder):
         sources.fetch(model, hub, out)
     elif isinstance(model, Server):
-        write_json(out / models.SERVED, {"model": model.name})
-        lineage.write(out, [Read(f"server:{model.name}", "public", "gradient")])
+        write_json(out / models.SERVED, {"model": model.name, "version": model.version})
+        lineage.write(out, sources.of_unknown(f"server:{model.name}", model.public))
     else:
         folders = [pairs / name for name in model.pairs]
         instruct.train(model, base / model.corpus, folders, prompts.root, out, run)

@@ -9,6 +9,7 @@ from pydantic import field_validator
 
 from stages.lm import models
 from stages.runtime import lineage
+from stages.runtime.console import say
 from stages.runtime.errors import UserError
 from stages.runtime.lineage import Read
 from stages.runtime.outputs import write_json
@@ -38,25 +39,34 @@ class Folder(Section):
     source: Literal["folder"]
     path: str
     """Path below data/hub."""
+    public: bool = False
+    """Declares that the model has read public text only. Otherwise a folder that has no lineage.json of this project
+    counts as trained on real notes, and what is made from it cannot be released."""
 
 
 def fetch(model: Hub | Folder, hub: Path, out: Path) -> None:
-    """Copy the model of a folder below `hub` to `out`; a model without lineage counts as public.
+    """Copy the model of a folder below `hub` to `out`; without lineage, it counts as real until declared public.
 
     Of a model of the Hugging Face hub, write name, commit and file hashes: its weights stay in the hub's cache.
     """
     if isinstance(model, Hub):
         files = models.hashes(models.download(model.name, model.revision))
         write_json(out / models.POINTER, {"name": model.name, "revision": model.revision, "files": files})
-        lineage.write(out, _public(f"hub:{model.name}@{model.revision[:12]}"))
+        lineage.write(out, of_unknown(f"hub:{model.name}@{model.revision[:12]}", public=True))
         return
     folder = hub / model.path
     if models.resolve(folder) != str(folder):
         raise UserError(f"{folder}: points to a hub model; name it with `source: hub` instead")
     for file in models.hashes(folder):
         shutil.copyfile(folder / file, out / file)
-    lineage.write(out, lineage.read(folder, otherwise=_public(f"folder:{folder.name}")))
+    lineage.write(out, lineage.read(folder, otherwise=of_unknown(f"folder:{folder.name}", model.public)))
 
 
-def _public(name: str) -> list[Read]:
-    return [Read(name, "public", how) for how in lineage.DIRECT]
+def of_unknown(name: str, public: bool) -> list[Read]:
+    """The lineage of a model that comes without one: public if somebody declares it, otherwise real."""
+    if not public:
+        say(
+            f"warning: {name} says nothing about the notes it was trained on and counts as trained on real notes; if "
+            "it has read public text only, set `public: true` beside it in params.yaml"
+        )
+    return [Read(name, "public" if public else "real", how) for how in lineage.DIRECT]

@@ -14,13 +14,18 @@ def write(folder: Path, notes: Iterable[Note]) -> None:
     """Write the files of all notes; the text is unchanged, and a note id may hold folders.
 
     As in the shared tasks' files, a span with a line break keeps one pair of offsets, and the .ann has a space for
-    each character of the break. Raises UserError for a note id that is no file name and a label with white space.
+    each character of the break. Raises UserError for a note id that is no file name of its own and a label with white
+    space.
     """
-    for note in notes:
+    taken: set[str] = set()
+    for number, note in enumerate(notes, 1):
         path = PurePosixPath(note.note_id)
-        if path.is_absolute() or any(part.startswith(".") for part in path.parts) or "\0" in note.note_id:
-            raise UserError(f"note id {note.note_id} is no file name; export to jsonl instead")
-        text = folder / f"{note.note_id}.txt"
+        hidden = not path.name or path.is_absolute() or any(part.startswith(".") for part in path.parts)
+        if hidden or "\0" in note.note_id or str(path).casefold() in taken:
+            raise UserError(f"the id of note {number} is no file name of its own; export to jsonl instead")
+        # `a/b` and `a//b` are one file, as are `a` and `A` on some disks.
+        taken.add(str(path).casefold())
+        text = folder / f"{path}.txt"
         text.parent.mkdir(parents=True, exist_ok=True)
         text.write_bytes(note.text.encode("utf-8"))
         annotations = (

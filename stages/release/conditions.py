@@ -3,15 +3,23 @@
 import re
 from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from pydantic import Field
 
 from stages.runtime import lineage
 from stages.runtime.params import Section
 
 # A Creative Commons licence by its SPDX name.
 _CREATIVE_COMMONS = re.compile(r"CC-BY(?P<terms>(?:-(?:NC|ND|SA))*)-\d\.\d")
-# Licences that ask only for their notice, which the package repeats.
-PERMISSIVE = frozenset({"MIT", "Apache-2.0", "BSD-3-Clause", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0"})
+# Licences that ask for nothing, and those that ask only for their notice, which the package repeats.
+_FREE = frozenset({"CC0-1.0", "0BSD", "MIT-0", "Unlicense"})
+PERMISSIVE = _FREE | {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-3.0", "CC-BY-4.0"}
+# Names that say that nobody has looked.
+_NOTHING = re.compile(r"(?i)LicenseRef-(?:unknown|todo|tbd|none|other|n\.?a\.?|x+|-*)")
+
+Source = Literal["corpus", "encoder", "decoder"]
 
 
 class Weights(Section):
@@ -23,7 +31,7 @@ class Weights(Section):
     """Whether to package even a model whose weights or vocabulary have read real notes. The package then says so."""
 
     def problems(self, reads: Iterable[lineage.Read]) -> list[str]:
-        """Return why a model with these reads must not be released; empty if it may."""
+        """Return why a model with these reads must not be released, in one sentence at most; empty if it may."""
         barring = sorted({entry.notes for entry in lineage.bars_release(reads)})
         if not barring or self.real_weights:
             return []
@@ -40,36 +48,56 @@ class Sources(Section):
     at: ClassVar[str] = "catalog.{corpus}.licences"
 
     corpus: str
-    """Licence of the corpus: an SPDX name, or the name of a contract."""
+    """Licence of the corpus: an SPDX identifier, or LicenseRef- and the name of a contract."""
     encoder: str
     """Licence of the base encoder, in the same form."""
     decoder: str
     """Licence of the base decoder, in the same form."""
+    attribution: dict[Source, str] = Field(default={})
+    """Who made each of them, as its licence asks that it be said: title, authors, address, copyright notice. Needed
+    for every licence but those that ask for nothing, such as CC0-1.0, and contracts."""
 
 
 class Outputs(Section):
     """The licences that the outputs are released under. What the sources demand must be kept."""
 
     model: str
-    """Licence of the model (SPDX name)."""
+    """Licence of the model, as an SPDX identifier or LicenseRef- and the name of a contract."""
     corpus: str
-    """Licence of the invented corpus (SPDX name)."""
+    """Licence of the invented corpus, in the same form."""
 
 
-def problems(corpus: str, sources: Mapping[str, str], outputs: Mapping[str, str]) -> list[str]:
+def problems(
+    corpus: str, sources: Mapping[str, str], outputs: Mapping[str, str], attribution: Mapping[str, str]
+) -> list[str]:
     """Return why the outputs cannot have their licences; empty if they can.
 
-    A licence may be blank, or drop what a source demands. No derivatives (ND) forbids every output, share-alike (SA)
-    demands the same licence, and non-commercial (NC) demands NC. The terms of a contract cannot be known here, so an
-    output must have the same terms.
+    A licence may be none, drop what a source demands, or lack the attribution that it asks for. No derivatives (ND)
+    forbids every output, share-alike (SA) demands the same licence, and non-commercial (NC) demands NC. The terms of
+    a contract cannot be known here, so an output must have the same terms.
     """
-    named = [(f"catalog.{corpus}.licences.{name}", terms) for name, terms in sources.items()]
+    entry = f"catalog.{corpus}.licences"
+    named = [(f"{entry}.{name}", terms) for name, terms in sources.items()]
     named += [(f"release.package.licences.{name}", terms) for name, terms in outputs.items()]
-    found = [f"{name} is blank: name the licence" for name, terms in named if not terms.strip()]
+    form = "give an SPDX identifier such as CC-BY-4.0, or LicenseRef- and the name of a contract"
+    found = [f"{name} is no licence; {form}" for name, terms in named if not _is_licence(terms)]
     for (source, terms), (output, given) in product(sources.items(), outputs.items()):
-        if terms.strip() and given.strip() and (lacking := _lacking(terms.strip(), given.strip())):
+        if _is_licence(terms) and _is_licence(given) and (lacking := _lacking(terms, given)):
             found.append(f"{given} for the {output} drops what {terms} of the {source} demands: {lacking}")
+    found += [
+        f"{entry}.attribution.{name} is missing: {terms} asks that the makers of the {name} be named"
+        for name, terms in sources.items()
+        if _is_licence(terms) and terms not in _FREE and not terms.startswith("LicenseRef-")
+        if not attribution.get(name, "").strip()
+    ]
     return found
+
+
+def _is_licence(terms: str) -> bool:
+    try:
+        return canonicalize_license_expression(terms) == terms and not _NOTHING.fullmatch(terms)
+    except InvalidLicenseExpression:
+        return False
 
 
 def _lacking(source: str, output: str) -> str:

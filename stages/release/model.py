@@ -115,6 +115,17 @@ def save(model: Path, record: dict[str, Any], out: Path) -> None:
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
             signature=signature,
         )
+    record_no_place(out)
+
+
+def record_no_place(out: Path) -> None:
+    """Replace the address from which MLflow copied each artifact by its path in the package."""
+    from mlflow.models import Model as Package
+
+    metadata = Package.load(str(out))
+    for artifact in metadata.flavors["python_function"]["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    metadata.save(str(out / "MLmodel"))
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ def package(
 ) -> str:
     """Collect a model, its invented corpus, cards, licences and the report in one folder.
 
-    Refuses, and names all reasons at once (docs/method.md, sections 1 and 3): weights or a vocabulary that have read
-    real notes, a gate that failed and was let through, blank or conflicting licences, and a model that scores worse
-    without our decoder.
+    Refuses, and names all reasons at once (docs/method.md, sections 1 and 3): weights, a vocabulary or a corpus with
+    text of real notes, a gate that failed and was let through, missing or conflicting licences, and a model that
+    scores worse without our decoder.
 
     model: the model, as ner_train writes it.
     notes: the tagged invented notes that it was trained on.
@@ -76,12 +76,18 @@ def package(
     report: the report of release_report.
     out: model/, corpus/, report/, LICENCES.md and scores.json.
     """
-    reads = lineage.read(model)
+    reads, held = lineage.read(model), lineage.read(notes)
     terms, licences = sources.model_dump(), settings.licences.model_dump()
+    attribution = terms.pop("attribution")
     gates = (gold_gate, synthesis_gate)
     reasons = settings.problems(reads)
+    if barring := sorted({entry.notes for entry in lineage.bars_release(held)}):
+        reasons.append(
+            f"{notes} holds text of real notes ({', '.join(barring)}), so it is no invented corpus; with prompt: "
+            "first_words, set synthesis.generate.keep_prompt: false"
+        )
     reasons += [f"{gate}: failed, and let through by params" for gate in gates if gate.read_text() != PASSED]
-    reasons += conditions.problems(corpus, terms, licences)
+    reasons += conditions.problems(corpus, terms, licences, attribution)
     ours, stock = both_ways(model, test, predictions)
     if abs(ours["strict_f1"] - stock["strict_f1"]) > settings.difference:
         reasons.append(
@@ -90,23 +96,25 @@ def package(
         )
     if reasons:
         raise UserError("\n".join([f"{model}: not packaged", *(f"  {reason}" for reason in reasons)]))
-    shutil.copytree(model, out / "model", ignore=shutil.ignore_patterns(lineage.FILE, SETTINGS))
+    # Every folder that somebody may copy on its own says what it comes from.
+    shutil.copytree(model, out / "model", ignore=shutil.ignore_patterns(SETTINGS))
     for name in ("brat", "jsonl", "dataset"):
         (out / "corpus" / name).mkdir(parents=True)
         FORMATS[name](out / "corpus" / name, released(note_table.read(notes)))
+        lineage.write(out / "corpus" / name, held)
     shutil.copytree(report, out / "report", ignore=shutil.ignore_patterns(lineage.FILE))
     write_json(out / "scores.json", {"our_decoder": ours, "stock_pipeline": stock})
     arms = pl.read_csv(compare / "arms.csv").to_dicts()
     facts = {
-        "corpus": corpus, "arm": arm, "licences": licences, "sources": terms, "reads": sorted(reads), "ours": ours,
-        "stock": stock, "arms": arms, "own": next(row for row in arms if row["arm"] == arm),
-        "labels": Tagger.load(model).labels, "notes": note_table.count(notes),
-        "overridden": bool(lineage.bars_release(reads)),
+        "corpus": corpus, "arm": arm, "licences": licences, "sources": terms, "attribution": attribution,
+        "reads": {"model": sorted(reads), "corpus": sorted(held)}, "ours": ours, "stock": stock, "arms": arms,
+        "own": next(row for row in arms if row["arm"] == arm), "labels": Tagger.load(model).labels,
+        "notes": note_table.count(notes), "overridden": bool(lineage.bars_release(reads)),
     }  # fmt: skip
     for file, template in CARDS.items():
-        page = pages.render(template, frame="templates/card.md.j2", **facts)
+        page = pages.render(template, frame="templates/card.md.j2", part=Path(file).parent.name, **facts)
         (out / file).write_text(page, encoding="utf-8")
-    lineage.write(out, reads)
+    lineage.write(out, reads | held)
     return "model, corpus, cards and report"
 
 

@@ -3,7 +3,8 @@
 Every output folder below data/ carries a lineage.json. A model's weights and tokenizer read notes by `gradient`
 or `vocabulary`; what reaches it only through other models' output is `generator` (text sampled from a model that
 read those notes), `tags` (labels of a model that read them), `prompts` (words in a prompt) or `selection` (early
-stopping, filters, gates). A corpus holds notes: `content`.
+stopping, filters, gates). A corpus holds notes: `content`; or `quoted` words of them, such as a prompt that stays in
+the text.
 """
 
 from collections.abc import Iterable
@@ -14,9 +15,11 @@ from stages.runtime.outputs import read_json, write_json
 
 FILE = "lineage.json"
 Origin = Literal["public", "invented", "real", "rewritten-real"]
-How = Literal["content", "gradient", "vocabulary", "generator", "tags", "prompts", "selection"]
-# Reads that put notes into weights or a vocabulary: with real notes, they bar a release.
+How = Literal["content", "quoted", "gradient", "vocabulary", "generator", "tags", "prompts", "selection"]
+# Reads that put notes into weights or a vocabulary, and those that put them into a text: they bar the release of what
+# real notes were read for.
 DIRECT: tuple[How, ...] = ("gradient", "vocabulary")
+HELD: tuple[How, ...] = ("content", "quoted")
 
 
 class Read(NamedTuple):
@@ -40,8 +43,8 @@ def read(folder: str | Path, otherwise: Iterable[Read] | None = None) -> set[Rea
 
 
 def trained_on(corpus: Iterable[Read]) -> set[Read]:
-    """What a model reads by training on a corpus: its content by gradient, its indirect reads as they are."""
-    return {entry._replace(how="gradient") if entry.how == "content" else entry for entry in corpus}
+    """What a model reads by training on a corpus: what it holds by gradient, its indirect reads as they are."""
+    return {entry._replace(how="gradient") if entry.how in HELD else entry for entry in corpus}
 
 
 def through(model: Iterable[Read], how: How) -> set[Read]:
@@ -51,9 +54,9 @@ def through(model: Iterable[Read], how: How) -> set[Read]:
 
 def as_read(corpus: Iterable[Read], how: How) -> set[Read]:
     """What is inherited from a corpus whose notes were only looked at, as `prompts` or for `selection`."""
-    return {entry._replace(how=how) if entry.how == "content" else entry for entry in corpus}
+    return {entry._replace(how=how) if entry.how in HELD else entry for entry in corpus}
 
 
 def bars_release(reads: Iterable[Read]) -> set[Read]:
-    """The reads that forbid releasing a model: gradient or vocabulary reads of real or rewritten notes."""
-    return {entry for entry in reads if entry.how in DIRECT and entry.origin in ("real", "rewritten-real")}
+    """The reads of real or rewritten notes that forbid a release: by weights, by a vocabulary or in a text."""
+    return {entry for entry in reads if entry.how in DIRECT + HELD and entry.origin in ("real", "rewritten-real")}

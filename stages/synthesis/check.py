@@ -16,6 +16,7 @@ from stages.notes.note_table import Note, NoteTable
 from stages.runtime.errors import UserError
 from stages.runtime.stage import GateFile, stage
 from stages.synthesis import expectations
+from stages.synthesis.copies import Copies, RealNotes
 from stages.synthesis.expectations import Check
 
 # What `TextFacts` measures of an invented note's text.
@@ -41,6 +42,7 @@ def check(
     report: GateFile,
     passed: GateFile,
     settings: Check,
+    copies: Copies,
     checks: TagChecks,
 ) -> str:
     """Stop on machine tags or invented text that no model should be trained on.
@@ -51,31 +53,29 @@ def check(
     report: JSON with the finding of every expectation.
     passed: exists only if the pipeline may go on.
     """
-    findings = gate.validate(*evidence(notes, gold, read, settings, checks))
+    findings = gate.validate(*evidence(notes, gold, read, settings, copies, checks))
     gate.judge(findings, report, passed, let_through=not settings.stop)
     return f"{sum(finding.success for finding in findings)} of {len(findings)} expectations are met"
 
 
-def evidence(notes: Path, gold: Path, read: Path, settings: Check, checks: TagChecks) -> tuple[Any, Any]:
+def evidence(
+    notes: Path, gold: Path, read: Path, settings: Check, copies: Copies, checks: TagChecks
+) -> tuple[Any, Any]:
     """Return the facts tables of the stage's inputs and the expectations on them, both by table."""
-    found = tables(lambda: note_table.read(notes), note_table.read(gold), note_table.read(read), settings, checks)
-    return found, expectations.suites(settings, checks, found["labels"]["label"])
+    measure = TextFacts(RealNotes(note_table.read(read), copies), settings)
+    found = tables(lambda: note_table.read(notes), note_table.read(gold), measure, checks)
+    return found, expectations.suites(settings, copies, checks, found["labels"]["label"])
 
 
 def tables(
-    read_notes: Callable[[], Iterable[Note]],
-    gold: Iterable[Note],
-    read: Iterable[Note],
-    settings: Check,
-    checks: TagChecks,
+    read_notes: Callable[[], Iterable[Note]], gold: Iterable[Note], measure: "TextFacts", checks: TagChecks
 ) -> dict[str, pl.DataFrame]:
     """Return facts of machine-tagged notes; the one row of the table `corpus` compares them with `gold`.
 
-    `read_notes` is called three times; `read` are the notes that the generator read.
+    `read_notes` is called three times.
     """
     gold_notes, gold_spans = facts.tables(gold, {})
     known = gold_spans["label"].unique().to_list()
-    measure = TextFacts(read, settings)
     rows, spans = facts.tables(read_notes(), checks.patterns(), measure, TEXT_FACTS)
     spans = spans.with_columns(pl.col("label").is_in(known).alias("known"))
     machine, human = (int(notes["spans"].sum()) / max(1, int(notes["words"].sum())) for notes in (rows, gold_notes))
@@ -104,22 +104,19 @@ def divergence(gold: Iterable[str], machine: Iterable[str]) -> float | None:
 
 
 class TextFacts:
-    """Measures one invented note after another; `read` are the notes that the generator read.
+    """Measures one invented note after another; `real` are the notes that the generator read.
 
-    Memory: 8 bytes per word of the notes read, and a number per invented note.
+    Memory: that of `real`, and a number per invented note.
     """
 
-    def __init__(self, read: Iterable[Note], settings: Check) -> None:
-        self._copied, self._repeated = settings.copied_ngram, settings.repeated_ngram
-        hashes = (ngrams.ngrams(ngrams.word_hashes(note.text), self._copied) for note in read)
-        self._known = ngrams.distinct([np.unique(of_note) for of_note in hashes])
+    def __init__(self, real: RealNotes, settings: Check) -> None:
+        self._real, self._repeated = real, settings.repeated_ngram
         self._seen: set[int] = set()
 
     def __call__(self, note: Note, edges: list[tuple[int, int]]) -> dict[str, Any]:
         """Return the facts of `TEXT_FACTS` for a note whose words have these (start, end)."""
         hashes = ngrams.word_hashes(note.text, edges)
-        hits = ngrams.found(ngrams.ngrams(hashes, self._copied), self._known)
-        run_length = ngrams.longest_run(hits)
+        copied, longest_copy = self._real.measure(hashes)
         inner = ngrams.ngrams(hashes, self._repeated)
         whole = ngrams.whole(hashes)
         first_copy = whole not in self._seen if len(hashes) else None
@@ -127,9 +124,8 @@ class TextFacts:
         return {
             "first_copy": first_copy,
             "repeated": 1 - len(np.unique(inner)) / len(inner) if len(inner) else 0.0,
-            "copied": float(hits.mean()) if len(hits) else 0.0,
-            # Neighbouring n-grams may come from two notes, so this is an upper bound.
-            "longest_copy": run_length + self._copied - 1 if run_length else 0,
+            "copied": copied,
+            "longest_copy": longest_copy,
         }
 
 

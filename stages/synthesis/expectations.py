@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, PositiveInt
 
 from stages.gates import tag_checks
 from stages.gates.tag_checks import TagChecks
 from stages.runtime.params import Section, Share
+from stages.synthesis.copies import Copies
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
@@ -47,19 +48,14 @@ class Check(Section):
     """Length in words of the n-grams whose repetition within a note is counted."""
     repeated: Share = 0.3
     """Largest share of a note's n-grams that occur earlier in the note."""
-    copied_ngram: PositiveInt = 8
-    """Length in words of the n-grams that are looked up in the notes that the generator read."""
-    copied: Share
-    """Largest share of a note's n-grams that occur in the notes that the generator read. The demo's bounds, 0.6 and a
-    `longest_copy` of 100 words, are three times the largest values found between two halves (by group) of real
-    training notes (MEDDOCAN and demo): 0.19 and 33 words."""
-    longest_copy: NonNegativeInt
-    """Longest run of words that may occur in those notes (a warning)."""
     mostly: Share = 0.95
-    """Smallest share of notes that must meet each bound on words, repetition and copies."""
+    """Smallest share of notes that must meet each bound on words and repetition, and be no copy (`synthesis.copies`):
+    synthesis_mix leaves copies out, but a generator that writes many is not to be trusted."""
 
 
-def suites(settings: Check, checks: TagChecks, present: Iterable[str]) -> dict[str, list["Expectation"]]:
+def suites(
+    settings: Check, copies: Copies, checks: TagChecks, present: Iterable[str]
+) -> dict[str, list["Expectation"]]:
     """Return the expectations by table: those on gold tags, and those on what only a machine gets wrong."""
     import great_expectations.expectations as gxe
 
@@ -84,8 +80,8 @@ def suites(settings: Check, checks: TagChecks, present: Iterable[str]) -> dict[s
         true("first_copy", 1 - settings.duplicates, "notes are not exact duplicates"),
         within("words", "notes are neither too short nor too long", min_value=fewest, max_value=most),
         within("repeated", "notes do not repeat themselves", max_value=settings.repeated),
-        within("copied", "notes are not copied from notes that the generator read", max_value=settings.copied),
-        within("longest_copy", long_copy, max_value=settings.longest_copy, **warning),
+        within("copied", "notes are not copied from notes that the generator read", max_value=copies.share),
+        within("longest_copy", long_copy, max_value=copies.passage),
     ]
     found["spans"] += [
         true("known", 1.0, "labels are known from gold"),

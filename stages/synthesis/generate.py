@@ -39,7 +39,8 @@ class Generate(Sampling):
     prompt_words: int = Field(default=3, ge=1)
     """Words of a prompt (3 in the paper)."""
     keep_prompt: bool = True
-    """Whether the words of the prompt stay in the text."""
+    """Whether the words of the prompt stay in the text. With `first_words` that makes the text, and models trained on
+    it, unfit for release: the first words of a real note may be a name."""
     volume: float = Field(gt=0)
     """Words of invented notes, as a multiple of the words of the full training part (4 in the paper)."""
     attempts: float = Field(default=4, ge=1)
@@ -82,7 +83,9 @@ def generate(
     target = round(settings.volume * sum(note_table.count_words(note.text) for note in note_table.read(train)))
     reads = lineage.through(lineage.read(base) | lineage.read(model), "generator")
     if settings.prompt != "begin_of_note":
-        reads |= lineage.as_read(lineage.read(prompts), "prompts")
+        # The first words of a note may be a name.
+        quoted = settings.prompt == "first_words" and settings.keep_prompt
+        reads |= lineage.as_read(lineage.read(prompts), "quoted" if quoted else "prompts")
     if settings.server:
         tokenizer = models.load_tokenizer(base)
         engine: InProcess | Server = Server(settings.server, settings, reads, permitted.root, tokenizer)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from stages.corpora import export
 from stages.notes import brat, note_table
 from stages.notes.note_table import Note, Span
+from stages.runtime import lineage
 from stages.runtime.errors import UserError
+from stages.runtime.lineage import Read
 from tests.corpora.raw import raw_notes
 from tests.runs import run, write_params
 
@@ -108,11 +110,29 @@ def test_a_data_set_loads_with_its_splits(tmp_path: Path, monkeypatch: pytest.Mo
             assert tuple(Span(s["start"], s["end"], s["label"], s["score"]) for s in row["spans"]) == note.spans
 
 
-@pytest.mark.parametrize("note_id", ["../a", "/a", "x/../a", ".a"])
+@pytest.mark.parametrize("note_id", ["../a", "/a", "x/../a", ".a", "", ".", "x/.a", "a\0"])
 def test_a_note_id_that_leaves_the_folder_is_refused(tmp_path: Path, note_id: str) -> None:
-    with pytest.raises(UserError, match="is no file name"):
+    with pytest.raises(UserError, match="the id of note 1 is no file name of its own"):
         brat.write(tmp_path, [Note(note_id, "g", "x")])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("first", "second"), [("a/b", "a//b"), ("a", "a/"), ("a", "./a"), ("Ana", "ana")])
+def test_two_notes_do_not_overwrite_each_other(tmp_path: Path, first: str, second: str) -> None:
+    with pytest.raises(UserError, match=r"^the id of note 2 is no file name of its own; export to jsonl instead$"):
+        brat.write(tmp_path, [Note(first, "g", "x"), Note(second, "g", "y")])
+    assert (tmp_path / f"{first}.txt").read_text() == "x"
+
+
+def test_notes_are_not_written_where_git_would_take_them(workdir: Path) -> None:
+    note_table.write("notes", [Note("a", "g", "x")])
+    for out in ("export", "metrics/export", "data/../export"):
+        with pytest.raises(UserError, match="write below data/, or outside this project"):
+            run(export.export, format="jsonl", notes="notes", out=out)
+    assert not Path("export").exists()
+    run(export.export, format="jsonl", notes="notes", out="data/export")
+    # Notes without a record of their own count as real, and what is exported says so.
+    assert lineage.read("data/export") == {Read("notes", "real", "content")}
 
 
 @pytest.mark.parametrize("name", ["brat", "conll"])
@@ -128,5 +148,5 @@ def test_a_label_with_white_space_is_refused_by_formats_that_cannot_hold_it(tmp_
 def test_the_command_writes_a_folder(workdir: Path, name: str, file: str) -> None:
     write_params({})
     note_table.write("table", [Note("a", "g", "Ana", (Span(0, 3, "NAME"),))])
-    run(export.export, format=name, notes="table", out="out")
-    assert (workdir / "out" / file).is_file()
+    run(export.export, format=name, notes="table", out="data/out")
+    assert (workdir / "data/out" / file).is_file()

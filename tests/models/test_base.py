@@ -84,9 +84,24 @@ def test_a_folder_is_copied_with_its_lineage(project):
     assert models.hashes(out) == models.hashes(source)
     assert not (project / out / "pytorch_model.bin").exists()
     assert lineage.read(out) == lineage.read(source)
+
+
+def test_a_folder_of_unknown_origin_counts_as_real_until_somebody_declares_it_public(project, capsys):
+    source = tiny.decoder(project / "elsewhere")
     (source / "lineage.json").unlink()
-    put("decoder", {"source": "folder", "path": "elsewhere"})
+    out = put("decoder", {"source": "folder", "path": "elsewhere"})
+    assert lineage.read(out) == {
+        Read("folder:elsewhere", "real", "gradient"),
+        Read("folder:elsewhere", "real", "vocabulary"),
+    }
+    assert "set `public: true` beside it in params.yaml" in capsys.readouterr().out
+    put("decoder", {"source": "folder", "path": "elsewhere", "public": True})
     assert {read.origin for read in lineage.read(out)} == {"public"}
+    assert "warning" not in capsys.readouterr().out
+    # A declaration does not overrule the record of a model that was made here.
+    lineage.write(source, [Read("c/0/train", "real", "gradient")])
+    put("decoder", {"source": "folder", "path": "elsewhere", "public": True})
+    assert lineage.read(out) == {Read("c/0/train", "real", "gradient")}
 
 
 def test_a_hub_model_leaves_name_commit_and_hashes(project, monkeypatch):

@@ -38,9 +38,8 @@ def train(folder: Path, **changes) -> Path:
     out = Path("made")
     out.mkdir()
     base = tiny.decoder(Path("base"))
-    tracked = Run("models.rephraser", "r", lambda: "key")
-    instruct.train(settings(**changes), base, [folder], PROMPTS, out, tracked)
-    tracked.finished()
+    with Run("models.rephraser", "r", lambda: "key") as tracked:
+        instruct.train(settings(**changes), base, [folder], PROMPTS, out, tracked)
     return out
 
 
@@ -92,7 +91,7 @@ def test_lineage_has_vocabulary_and_pairs(workdir):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"pairs\.jsonl:2: expected"),
+        ("{", r"pairs\.jsonl:2: not valid JSON at column 2"),
         ({"prompt": "first", "text": "x"}, r"pairs\.jsonl:2: expected"),
         ({"prompt": "first", "text": "x", "answer": ""}, r"pairs\.jsonl:2: expected"),
         ({"prompt": "firts", "text": "x", "answer": "y"}, r"pairs\.jsonl:2: .* only first, last"),

@@ -33,9 +33,11 @@ def test_a_rephraser_from_a_folder_is_copied_with_its_lineage(workdir):
 
 
 def test_a_served_rephraser_is_a_name(workdir):
+    placed = put({"source": "server", "name": "llama-3.1-8b", "version": "Q4_K_M", "public": True})
+    assert json.loads((placed / models.SERVED).read_text()) == {"model": "llama-3.1-8b", "version": "Q4_K_M"}
+    assert {(read.notes, read.origin) for read in lineage.read(placed)} == {("server:llama-3.1-8b", "public")}
     placed = put({"source": "server", "name": "llama-3.1-8b"})
-    assert json.loads((placed / models.SERVED).read_text()) == {"model": "llama-3.1-8b"}
-    assert lineage.read(placed) == {Read("server:llama-3.1-8b", "public", "gradient")}
+    assert {read.origin for read in lineage.read(placed)} == {"real"}
     with pytest.raises(UserError, match=r"models\.rephraser\.r"):
         put({"source": "server"})
 

@@ -92,6 +92,17 @@ def test_the_packaged_model_finds_what_the_tagger_finds_and_replaces_it(project)
 
 
 @pytest.mark.slow
+def test_the_package_holds_no_path_of_the_machine_that_made_it(project):
+    run_stage()
+    files = [path for path in Path(OUT).rglob("*") if path.is_file() and path.suffix not in (".safetensors", ".pkl")]
+    assert len(files) > 20
+    places = (str(project).encode(), b"/tmp/", str(Path.home()).encode() + b"/")
+    assert [path for path in files if any(place in path.read_bytes() for place in places)] == []
+    # What the model has read travels with the weights as well: somebody may copy them out of the package.
+    assert lineage.read(next(Path(OUT).glob("artifacts/model"))) == lineage.read("ner/synthetic/demo/0/1")
+
+
+@pytest.mark.slow
 def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
     """From another folder, on the code that travels with it."""
     run_stage()

@@ -23,8 +23,10 @@ from tests.runs import run, write_params
 pytestmark = pytest.mark.slow
 
 MODEL = Path("models/ner/synthetic/c/0/1")
+INVENTED = [Read("c/0/train", "real", "generator"), Read("c/0/prompts", "real", "prompts")]
 CLEAN = [Read("c/0/train", "real", "tags"), Read("c/0/train", "real", "generator")]
-LICENCES = {"corpus": "MIT", "encoder": "MIT", "decoder": "MIT"}
+MAKERS = {"corpus": "Invented Corpus, A. Maker 2026", "encoder": "(c) E. Maker", "decoder": "(c) D. Maker"}
+LICENCES = {"corpus": "MIT", "encoder": "MIT", "decoder": "MIT", "attribution": MAKERS}
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +68,11 @@ def stage(workdir, trained):
     Path("compare").mkdir()
     Path("compare/arms.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
 
-    def run_stage(licences=LICENCES, reads=CLEAN, **section) -> Path:
+    def run_stage(licences=LICENCES, reads=CLEAN, held=INVENTED, **section) -> Path:
         settings = {"difference": 0.01, "real_weights": False, "licences": {"model": "MIT", "corpus": "MIT"}}
         write_params({"release": {"package": settings | section}, "catalog": {"c": {"licences": licences}}})
         lineage.write(MODEL, reads)
+        lineage.write("invented", held)
         cell = {"corpus": "c", "arm": "synthetic", "fold": 0, "seed": 1}
         inputs = {"model": MODEL, "notes": "invented", "test": "test", "predictions": "predictions"}
         gates = {"gold_gate": "gold.passed", "synthesis_gate": "tags.passed"}
@@ -127,8 +130,40 @@ def test_every_reason_to_refuse_is_named_at_once(stage):
     message = str(refused.value)
     assert "have read real notes (c/0/train)" in message
     assert "tags.passed: failed, and let through" in message and "gold.passed" not in message
-    assert "encoder is blank" in message
+    assert "encoder is no licence" in message
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        Read("c/0/train", "real", "content"),
+        Read("c/0/prompts", "real", "quoted"),
+        Read("c/0", "rewritten-real", "content"),
+    ],
+)
+def test_a_corpus_with_words_of_real_notes_is_refused(stage, read):
+    with pytest.raises(UserError, match=rf"invented holds text of real notes \({read.notes}\), so it is no invented"):
+        stage(held=[*INVENTED, read])
+    # To accept weights that have read real notes is not to accept the notes.
+    with pytest.raises(UserError, match="holds text of real notes"):
+        stage(held=[*INVENTED, read], real_weights=True)
+    assert not Path("out").exists()
+
+
+def test_lineage_and_attribution_travel_with_every_folder(stage):
+    out = stage()
+    assert lineage.read(out / "model") == set(CLEAN)
+    for name in ("brat", "jsonl", "dataset"):
+        assert lineage.read(out / "corpus" / name) == set(INVENTED)
+    assert lineage.read(out) == {*CLEAN, *INVENTED}
+    for page in ("LICENCES.md", "model/README.md", "corpus/README.md"):
+        assert (
+            "* corpus: MIT. Invented Corpus, A. Maker 2026\n* encoder: MIT. (c) E. Maker\n"
+            in (out / page).read_text()
+        )
+    assert "| c/0/prompts | real | prompts |" in (out / "corpus/README.md").read_text()
+    assert "prompts" not in (out / "model/README.md").read_text()
 
 
 def test_an_override_is_on_the_card(stage):

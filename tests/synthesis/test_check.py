@@ -13,6 +13,7 @@ from stages.runtime.errors import UserError
 from stages.runtime.params import parse, read
 from stages.synthesis import check, expectations
 from stages.synthesis.check import TextFacts, divergence
+from stages.synthesis.copies import Copies, RealNotes
 from stages.synthesis.expectations import Check
 from tests import runs
 
@@ -35,11 +36,9 @@ SETTINGS = {
     "words": [10, 50],
     "repeated_ngram": 2,
     "repeated": 0.3,
-    "copied_ngram": 4,
-    "copied": 0.5,
-    "longest_copy": 9,
     "mostly": 1.0,
 }
+COPIES = {"ngram": 4, "share": 0.5, "passage": 9}
 NAMES = ["Anna", "Berta", "Cecilia", "Doris", "Elsa", "Frida", "Greta", "Hilda"]
 Corpus = list[Note]
 
@@ -90,8 +89,9 @@ def every_span(change: Callable[[Span], Span]) -> Callable[[Corpus], Corpus]:
 def findings(broken: Corpus, read: Corpus = GOLD, **changes: object) -> list[gate.Finding]:
     settings = Check.model_validate(SETTINGS | changes)
     checks = TagChecks.model_validate(CHECKS)
-    found = check.tables(lambda: iter(broken), iter(GOLD), iter(read), settings, checks)
-    return gate.validate(found, expectations.suites(settings, checks, found["labels"]["label"]))
+    copies = Copies.model_validate(COPIES)
+    found = check.tables(lambda: iter(broken), iter(GOLD), TextFacts(RealNotes(read, copies), settings), checks)
+    return gate.validate(found, expectations.suites(settings, copies, checks, found["labels"]["label"]))
 
 
 def failed(found: list[gate.Finding]) -> set[str]:
@@ -163,7 +163,7 @@ BREAKS = {
         {"notes.words critical"},
     ),
     "going round in circles": (ending("so it is " * 6), {"notes.repeated critical"}),
-    "long copy": (ending(PASSAGE), {"notes.longest_copy warning"}),
+    "long copy": (ending(PASSAGE), {"notes.longest_copy critical"}),
     "many copies": (
         lambda clean: [*clean, replace(MOSAIC, spans=(Span(0, 4, "NAME", 0.9),))],
         {"notes.copied critical"},
@@ -204,7 +204,8 @@ def test_without_notes_read_nothing_is_copied() -> None:
 
 
 def text_facts(text: str) -> dict:
-    return TextFacts(GOLD, Check.model_validate(SETTINGS))(Note("x", "x", text), word_offsets(text))
+    real = RealNotes(GOLD, Copies.model_validate(COPIES))
+    return TextFacts(real, Check.model_validate(SETTINGS))(Note("x", "x", text), word_offsets(text))
 
 
 def test_copies_and_repeats_in_numbers() -> None:
@@ -225,9 +226,9 @@ def test_divergence_in_bits() -> None:
 
 def test_gold_without_tags_is_a_mistake_of_the_share() -> None:
     untagged = [replace(n, spans=()) for n in GOLD]
-    checks, settings = TagChecks.model_validate(CHECKS), Check.model_validate(SETTINGS)
+    measure = TextFacts(RealNotes(GOLD, Copies.model_validate(COPIES)), Check.model_validate(SETTINGS))
     with pytest.raises(UserError, match=r"corpora\.share\.annotator"):
-        check.tables(lambda: iter(corpus()), iter(untagged), iter(GOLD), settings, checks)
+        check.tables(lambda: iter(corpus()), iter(untagged), measure, TagChecks.model_validate(CHECKS))
 
 
 def test_bounds_are_in_order() -> None:
@@ -246,7 +247,9 @@ def test_the_stage_stops_or_lets_through_and_never_quotes_a_note(
     workdir: Path, capsys: pytest.CaptureFixture
 ) -> None:
     def stage(**changes: object) -> str:
-        runs.write_params({"corpora": {"check": CHECKS}, "synthesis": {"check": SETTINGS | changes}})
+        runs.write_params(
+            {"corpora": {"check": CHECKS}, "synthesis": {"check": SETTINGS | changes, "copies": COPIES}}
+        )
         folders = {name: name for name in ("notes", "gold", "read")}
         try:
             runs.run(check.check, corpus="c", fold=0, seed=1, **folders, report="r.json", passed="p.passed")

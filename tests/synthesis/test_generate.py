@@ -106,12 +106,16 @@ def test_the_same_seed_gives_the_same_texts_and_lineage_has_model_and_prompts(pr
     assert run() == (first, numbers)
     assert (Path("metrics.json").read_bytes(), Path(OUT, "notes.parquet").read_bytes()) == content
     assert lineage.read(OUT) == {
-        Read("demo/0/prompts", "real", "prompts"),
+        Read("demo/0/prompts", "real", "quoted"),
         Read("demo/0/train", "real", "generator"),
         Read("story", "public", "generator"),
     }
     run(prompt="begin_of_note")
-    assert Read("demo/0/prompts", "real", "prompts") not in lineage.read(OUT)
+    assert not any(read.notes == "demo/0/prompts" for read in lineage.read(OUT))
+    # Kept first words are words of a real note, unless they end before its first tag, or are cut off again.
+    for changes in ({"prompt": "first_words_no_pii"}, {"keep_prompt": False}):
+        run(**changes)
+        assert Read("demo/0/prompts", "real", "prompts") in lineage.read(OUT)
 
 
 def test_the_prompt_can_be_taken_off(project):
