@@ -38,6 +38,11 @@ class InProcess:
         self.vocabulary = Vocabulary(self.tokenizer)
         self._load = load or (lambda: models.load_decoder(folder, settings.precision))
 
+    @property
+    def identity(self) -> str:
+        """The name: it is a hash of the weights."""
+        return self.name
+
     @cached_property
     def model(self) -> Any:
         """The model, on its device."""

@@ -5,6 +5,7 @@ Answers are kept on disk as they arrive, so that a killed stage asks only for th
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import Field
 
 from stages.lm import models
+from stages.runtime.errors import UserError
 from stages.runtime.params import Section
 
 # Arguments of a rephraser's chat template, such as enable_thinking, beside its weights.
@@ -56,12 +58,17 @@ class Request(NamedTuple):
     """Characters of a text to continue that follow `tokens`; only an engine in this process can force them."""
 
 
+# Why there is no answer: the model or its guard declines, or the request is longer than the server takes.
+REFUSED, BEYOND_CONTEXT = "refused", "beyond_context"
+
+
 class Answer(NamedTuple):
-    """A sampled text, whether it ended by itself, and the number of sampled tokens."""
+    """A sampled text, whether it ended by itself, the number of sampled tokens, and why there is none."""
 
     text: str
     ended: bool
     tokens: int
+    fault: str = ""
 
 
 # Numbers of requests that are answered together.
@@ -79,6 +86,10 @@ class Engine(Protocol):
     settings: Sampling
     # Arguments of the chat template.
     template: Mapping[str, Any]
+
+    @property
+    def identity(self) -> Any:
+        """All that is known of the model, as JSON: with another identity, no earlier answer is used."""
 
     def rendered(self, requests: Sequence[Request]) -> list[Request]:
         """Return the requests with all that their answers depend on, such as a chat as the template renders it today.
@@ -150,13 +161,15 @@ def answers(
     store: AnswerStore,
     on_answer: Callable[[], Any] = lambda: None,
     on_tokens: Count = lambda count: None,
+    most_faults: float = 1.0,
 ) -> Iterator[Answer]:
     """Yield the answer to each request, in the order of the requests.
 
     The engine answers the batches of which the store lacks an answer. `on_answer` is called after each new answer,
-    `on_tokens` with the number of tokens sampled since the last call.
+    `on_tokens` with the number of tokens sampled since the last call. Raises UserError as soon as more than the share
+    `most_faults` of the requests have no answer.
     """
-    kind = [engine.name, dict(engine.template), engine.settings.model_dump(include=_DECISIVE)]
+    kind = [engine.identity, dict(engine.template), engine.settings.model_dump(include=_DECISIVE)]
     requests = engine.rendered(requests)
     keys = [""] * len(requests)
     missing = []
@@ -169,10 +182,23 @@ def answers(
         if any(keys[number] not in store for number in batch):
             missing.append(batch)
 
+    # Not stored: the same server, set up otherwise, may take them.
+    rejected: dict[str, Answer] = {}
+    faults = Counter(store[key].fault for key in keys if key in store)
+
     def keep(number: int, answer: Answer) -> None:
-        store.add(keys[number], answer)
+        if answer.fault == BEYOND_CONTEXT:
+            rejected[keys[number]] = answer
+        else:
+            store.add(keys[number], answer)
+        faults[answer.fault] += 1
+        if faults[REFUSED] + faults[BEYOND_CONTEXT] > most_faults * len(requests):
+            raise UserError(
+                f"of {len(requests)} requests {faults[REFUSED]} were refused and {faults[BEYOND_CONTEXT]} are longer "
+                f"than the context: more than the share {most_faults:g} that params.yaml allows"
+            )
         on_answer()
 
     if missing:
         engine.answer(requests, missing, keep, on_tokens)
-    yield from map(store.__getitem__, keys)
+    yield from (rejected[key] if key in rejected else store[key] for key in keys)

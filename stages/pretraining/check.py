@@ -7,6 +7,7 @@ from pydantic import Field
 
 from stages.gates import gate
 from stages.notes import note_table
+from stages.notes.labels import Labels
 from stages.notes.note_table import NoteTable
 from stages.pretraining import answers as measuring
 from stages.pretraining.answers import Check
@@ -36,6 +37,7 @@ def check(
     report: GateFile,
     passed: GateFile,
     settings: Check,
+    labels: Labels,
     language: Language,
 ) -> str:
     """Leave out rewritten pieces that lost or disclosed too much, and stop if too few are left.
@@ -46,7 +48,7 @@ def check(
     report: number of answers by reason for leaving them out, and every finding.
     passed: written only if the branch may go on.
     """
-    tables, suites = evidence(pieces, answers, settings, language, prompt)
+    tables, suites = evidence(pieces, answers, settings, labels, language, prompt)
     found = tables["answers"]
     reasons = {name: found["reason"].eq(name).sum() for name in measuring.reasons(settings, prompt)}
     summary = {"pieces": len(found), "reasons": reasons, **measuring.fidelity(found, settings.fidelity)}
@@ -58,7 +60,9 @@ def check(
     return f"{len(accepted)} of {len(found)} answers accepted"
 
 
-def evidence(pieces: Path, answers: Path, settings: Check, language: Language, prompt: str) -> tuple[Any, Any]:
+def evidence(
+    pieces: Path, answers: Path, settings: Check, labels: Labels, language: Language, prompt: str
+) -> tuple[Any, Any]:
     """Facts and expectations by table."""
     import great_expectations.expectations as gxe
     from great_expectations.expectations.metadata_types import FailureSeverity
@@ -74,7 +78,7 @@ def evidence(pieces: Path, answers: Path, settings: Check, language: Language, p
             column="identifiers", value_set=[0], severity=FailureSeverity.WARNING, description=safe
         ),
     ]
-    found = measuring.facts(pieces, answers, settings, language.root, prompt)
+    found = measuring.facts(pieces, answers, settings, labels.root, language.root, prompt)
     return {"answers": found}, {"answers": suite}
 
 

@@ -78,13 +78,21 @@ def divide(
 
 
 def pieces(of: Iterable[Note], tokenizer: Any, size: int | None) -> Iterator[Note]:
-    """The notes in pieces of at most `size` tokens, or whole; without spans, with their origin in `provenance`."""
+    """The notes in pieces of at most `size` tokens, or whole, with their origin in `provenance`.
+
+    A span that is cut is in both pieces.
+    """
     for note in of:
         spans = cut(note.text, tokenizer, size) if size else [(0, len(note.text))]
         for number, (start, end) in enumerate(spans):
             name = f"{note.note_id}#{number}" if size else note.note_id
             origin = {**note.provenance, "note": note.note_id, "start": start}
-            yield replace(note, note_id=name, text=note.text[start:end], spans=(), provenance=origin)
+            inside = tuple(
+                replace(span, start=max(span.start, start) - start, end=min(span.end, end) - start)
+                for span in note.spans
+                if span.start < end and span.end > start
+            )
+            yield replace(note, note_id=name, text=note.text[start:end], spans=inside, provenance=origin)
 
 
 def cut(text: str, tokenizer: Any, size: int) -> list[tuple[int, int]]:

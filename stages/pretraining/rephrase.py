@@ -1,5 +1,6 @@
 """Rewrite every piece with an instruction-tuned model and a prompt (DVC stage `pretraining_rephrase`)."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
@@ -7,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from stages.generation.engines import InProcess, template_of
-from stages.generation.requests import Answer, AnswerStore, Engine, Request, Sampling, answers
+from stages.generation.requests import BEYOND_CONTEXT, REFUSED, Answer, AnswerStore, Request, Sampling, answers
 from stages.generation.server import Server, ServersPermitted
 from stages.lm import models, round_trip
 from stages.notes import note_table
@@ -16,10 +17,12 @@ from stages.runtime import lineage
 from stages.runtime.console import progress
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import read_json, write_json
-from stages.runtime.params import Section
+from stages.runtime.params import Section, Share
 from stages.runtime.stage import InFolder, OutFile, OutFolder, Run, stage
 
 PLACE = "{text}"
+# The marks around what a reasoning model thinks before it answers.
+_THOUGHT_START, _THOUGHT_END = (re.compile(rf"<{slash}(?:think|thinking|thought|reasoning)>") for slash in ("", "/"))
 
 
 def _with_place(template: str) -> str:
@@ -44,6 +47,9 @@ class Rephrase(Section):
     """Prompts by name; {text} stands for the piece. The paper's prompts are in profiles/paper2.yaml."""
     sampling: SeededSampling
     """How rewritings are sampled."""
+    unanswered: Share = 0.05
+    """Largest share of the pieces that may go without an answer because the model refuses or the piece is longer than
+    its context. Above it the stage stops; below it they are counted and left out."""
     round_trip: float = Field(default=0.99, ge=0, le=1)
     """Smallest share of the pieces' characters, and of their line breaks, that a rephraser's tokenizer must give back
     when it decodes what it has encoded. Below it the stage stops; a smaller loss is a warning."""
@@ -77,8 +83,9 @@ def rephrase(
     reads = lineage.read(pieces)
     kept = None
     if (model / models.SERVED).is_file():
-        served = read_json(model / models.SERVED)["model"]
-        engine: Engine = Server(served, settings.sampling, reads, permitted.root, template=template_of(model))
+        served = read_json(model / models.SERVED)
+        asked = served["model"], settings.sampling, reads, permitted.root
+        engine: InProcess | Server = Server(*asked, template=template_of(model), version=served["version"])
     else:
         engine = InProcess(model, settings.sampling)
         texts = (piece.text for piece in note_table.read(pieces))
@@ -89,15 +96,18 @@ def rephrase(
     ]
     # The answers' keys hold everything they depend on, so they survive a change of params for what still needs them.
     store = AnswerStore(run.cell_scratch / "answers.jsonl")
-    counts = Counter({"answers": 0, "tokens": 0, "unfinished": 0, "words": 0})
+    counts = Counter(dict.fromkeys(("answers", "tokens", "unfinished", REFUSED, BEYOND_CONTEXT, "words"), 0))
     with progress(total=len(requests), unit="piece", label="rewriting") as bar:
-        found = answers(engine, requests, store, on_answer=bar.update)
+        found = answers(engine, requests, store, bar.update, most_faults=settings.unanswered)
         note_table.write(out, rewritings(note_table.read(pieces), found, prompt, engine.name, counts))
     rewritten = {entry._replace(origin="rewritten-real") if entry.origin == "real" else entry for entry in reads}
     lineage.write(out, rewritten | lineage.through(lineage.read(model), "generator"))
     run.log(counts)
     write_json(metrics, counts | ({"round_trip": kept._asdict()} if kept else {}))
-    return f"{counts['answers']} pieces rewritten, {counts['unfinished']} rewritings cut off"
+    result = (
+        "{answers} pieces rewritten, {unfinished} rewritings cut off, {refused} refused, {beyond_context} too long"
+    )
+    return result.format(**counts)
 
 
 def chat(template: str, text: str) -> list[dict[str, str]]:
@@ -110,12 +120,23 @@ def rewritings(
 ) -> Iterator[Note]:
     """Yield the answers as notes with the ids and groups of their pieces; adds them up in `counts`."""
     for piece, answer in zip(pieces, found, strict=True):
-        text = answer.text.strip()
-        words = note_table.count_words(text)
-        counts.update(answers=1, tokens=answer.tokens, unfinished=int(not answer.ended), words=words)
+        text, whole = without_thoughts(answer.text)
+        ended, words = answer.ended and whole, note_table.count_words(text)
+        counts.update(answers=1, tokens=answer.tokens, words=words)
+        counts[answer.fault or "unfinished"] += bool(answer.fault) or not ended
         source = {key: piece.provenance[key] for key in ("note", "start")}
-        made = {"prompt": prompt, "model": model, "ended": answer.ended, "tokens": answer.tokens}
+        made = {"prompt": prompt, "model": model, "ended": ended, "fault": answer.fault, "tokens": answer.tokens}
         yield Note(piece.note_id, piece.group_id, text, provenance=source | made)
+
+
+def without_thoughts(text: str) -> tuple[str, bool]:
+    """Return an answer without what a reasoning model thought before it, and whether its thoughts had an end.
+
+    Some templates open the block in the prompt, so that only its end is in the text.
+    """
+    spoken = _THOUGHT_END.split(text)[-1]
+    cut = _THOUGHT_START.search(spoken)
+    return (spoken[: cut.start()] if cut else spoken).strip(), not cut
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def accepted(
     `sampled` has texts with their provenance. Every text is counted in `counts`, as kept or under its reason.
     """
     seen = Seen(drop.near_duplicate)
-    for (text, ended, tokens), source in sampled:
+    for answer, source in sampled:
+        text, ended, tokens = answer.text, answer.ended, answer.tokens
         counts.update(sampled=1, sampled_tokens=tokens, unfinished=int(not ended))
         if reason := fault(text, ended, drop) or seen.add(text):
             counts[f"dropped_{reason}"] += 1

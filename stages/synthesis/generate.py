@@ -52,6 +52,9 @@ class Generate(Sampling):
     example; null samples in this process. With a server, `chunk` is the number of texts requested at once: set it to
     several times DEIDSYNTH_CONCURRENCY. The server must accept prompts of token ids, as vLLM and llama.cpp do. It
     cannot be made to go on inside a token: prompts are sent as their own tokens."""
+    server_version: str = ""
+    """Which weights and server settings stand behind that name today, in your own words: with another version, no
+    text that was sampled before is used again."""
 
 
 @stage("synthesis.generate")
@@ -88,7 +91,9 @@ def generate(
         reads |= lineage.as_read(lineage.read(prompts), "quoted" if quoted else "prompts")
     if settings.server:
         tokenizer = models.load_tokenizer(base)
-        engine: InProcess | Server = Server(settings.server, settings, reads, permitted.root, tokenizer)
+        engine: InProcess | Server = Server(
+            settings.server, settings, reads, permitted.root, tokenizer, version=settings.server_version
+        )
     else:
         name = models.digest(base if adapted.method == "none" else model)
         load = partial(adaptation.load, base, model, adapted.method, settings.precision)

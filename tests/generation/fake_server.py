@@ -15,6 +15,7 @@ class Fake(ThreadingHTTPServer):
     """Answers a chat with its own text in capitals and a text to continue with words made from the seed.
 
     The first requests meet the faults in `faults`, one each; None is no fault. `served` has the requests answered.
+    Prompts longer than `context` characters get a 400. `told` is what the server tells of the model m and of itself.
     """
 
     daemon_threads = True
@@ -28,6 +29,7 @@ class Fake(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.served, self.open, self.widest = list(faults), [], 0, 0
+        self.context, self.told = 1000, {"root": "a/b", "created": 0}
         self.lock = threading.Lock()
         # The default polls twice a second, which every test would wait for at its end.
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -39,7 +41,13 @@ class Fake(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.reply(200 if KEY in self.headers["Authorization"] else 401, {"object": "list", "data": []})
+        self.server.told["created"] += 1
+        entries = {
+            "/v1/models": {"object": "list", "data": [{"id": "m"} | self.server.told]},
+            "/version": {"version": "1"},
+        }
+        known = 200 if self.path in entries else 404
+        self.reply(known if KEY in self.headers["Authorization"] else 401, entries.get(self.path, {}))
 
     def do_POST(self):
         server = self.server
@@ -53,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
             server.open -= 1
         if KEY not in self.headers["Authorization"]:
             self.reply(401, {"error": {"message": "no"}})
+        elif len(str(request.get("messages", ""))) > server.context:
+            self.reply(400, {"error": {"message": f"too long: {request['messages']}"}})
         elif isinstance(fault, int):
             self.reply(fault, {"error": {"message": "busy"}})
         elif fault == "slow":
@@ -68,6 +78,9 @@ class Handler(BaseHTTPRequestHandler):
             if chat:
                 text = request["messages"][0]["content"].upper()
                 content = {"message": {"role": "assistant", "content": text}}
+                if isinstance(fault, dict):
+                    content["message"]["content"] = None
+                    content |= fault
             else:
                 assert self.path == "/v1/completions"
                 text = "".join(f" w{request['seed']}x{number}" for number in range(30))

@@ -14,8 +14,8 @@ SETTINGS = Sampling(temperature=0.5, top_p=0.9, max_new_tokens=20)
 REAL = [Read("c/0/train", "real", "content")]
 
 
-def engine(**changes) -> server.Server:
-    return server.Server("m", SETTINGS.model_copy(update=changes), REAL, permitted=False)
+def engine(version="", **changes) -> server.Server:
+    return server.Server("m", SETTINGS.model_copy(update=changes), REAL, permitted=False, version=version)
 
 
 def chats(count=12, text="pieza {}", seed=1) -> list[Request]:
@@ -129,9 +129,86 @@ def test_a_server_that_takes_no_further_settings(started, workdir, capsys, statu
     assert capsys.readouterr().out == warning
     started(faults=[status])
     with pytest.raises(
-        UserError, match=rf"refuses the request \({status}\): does it take top_k, min_p, repetition_pen"
+        UserError, match="the server takes no top_k, min_p, repetition_penalty; set them to the values"
     ):
         ask(chats(1), workdir / "..", top_k=40)
+
+
+def test_a_request_that_is_too_long_is_counted_and_the_others_go_on(started, workdir, capsys):
+    fake = started(concurrency=1)
+    fake.context = 80
+    requests = chats(2) + chats(1, text="x" * 90) + chats(3)[2:]
+    found = ask(requests, workdir)
+    assert [(answer.text, answer.fault) for answer in found] == [
+        ("PIEZA 0", ""), ("PIEZA 1", ""), ("", "beyond_context"), ("PIEZA 2", "")
+    ]  # fmt: skip
+    # The settings were not the reason, so they are sent to the last one too.
+    assert all("top_k" in request for request in fake.served)
+    assert capsys.readouterr().out == ""
+    # With a longer context, only that one is asked again, and its answer is kept.
+    fake.context = 1000
+    assert [answer.text for answer in ask(requests, workdir)] == ["PIEZA 0", "PIEZA 1", "X" * 90, "PIEZA 2"]
+    assert len(fake.served) == 4
+    ask(requests, workdir)
+    assert len(fake.served) == 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ({"finish_reason": "length"}, Answer("", False, 0, "")),
+        ({"finish_reason": "stop"}, Answer("", False, 0, "refused")),
+        ({"finish_reason": "content_filter"}, Answer("", False, 0, "refused")),
+    ],
+)
+def test_a_reply_without_content_is_counted_and_not_asked_for_again(started, workdir, reply, expected):
+    fake = started(faults=[None, reply], concurrency=1)
+    assert ask(chats(3), workdir) == [Answer("PIEZA 0", True, 7), expected, Answer("PIEZA 2", True, 7)]
+    assert ask(chats(3), workdir)[1] == expected
+    assert len(fake.served) == 3
+
+
+def test_more_faults_than_allowed_end_the_work_at_once(started, workdir):
+    fake = started(faults=[{"finish_reason": "content_filter"}] * 20, concurrency=1)
+
+    def asked(most: float) -> list[Answer]:
+        store = AnswerStore(workdir / "answers.jsonl")
+        return list(answers(engine(), chats(20), store, most_faults=most))
+
+    with pytest.raises(
+        UserError, match=r"^of 20 requests 3 were refused and 0 are longer than the context: more than"
+    ):
+        asked(0.1)
+    assert len(fake.served) == 3
+    # What was counted before counts on, and answers that were paid for stay.
+    with pytest.raises(UserError, match="of 20 requests 4 were refused"):
+        asked(0.1)
+    assert len(fake.served) == 4
+    fake.faults.clear()
+    assert [answer.fault for answer in asked(0.2)] == ["refused"] * 4 + [""] * 16
+
+
+def test_another_model_under_the_same_name_meets_no_old_answer(started, workdir):
+    fake = started()
+    for _ in range(2):  # when it was asked makes no difference
+        ask(chats(2), workdir)
+    assert len(fake.served) == 2
+    for told in ({"root": "c/d"}, {"root": "c/d", "meta": {"n_params": 7}}):
+        fake.told = told | {"created": 0}
+        ask(chats(2), workdir)
+        ask(chats(2), workdir)
+    assert len(fake.served) == 6
+    ask(chats(2), workdir, version="Q4")
+    assert len(fake.served) == 8
+
+
+def test_a_password_in_the_address_is_not_printed(started, workdir, monkeypatch):
+    for address in ("http://ana:secret@127.0.0.1:9/v1", "https://ana:secret@api.example.org/v1?key=secret"):
+        monkeypatch.setenv("DEIDSYNTH_SERVER", address)
+        with pytest.raises(UserError) as caught:
+            ask(chats(1), workdir)
+        assert "secret" not in str(caught.value)
+        assert "/v1: no server there" in str(caught.value) or "/v1 is another machine" in str(caught.value)
 
 
 def test_no_server_there(started, workdir, monkeypatch):
@@ -164,10 +241,10 @@ def test_this_machine(address):
 
 
 FAR = [
-    "http://10.0.0.5:8000/v1",
+    "https://10.0.0.5:8000/v1",
     "https://api.example.org/v1",
-    "http://localhost.example.org/v1",
-    "http://0.0.0.0/v1",
+    "https://localhost.example.org/v1",
+    "https://0.0.0.0/v1",
 ]
 
 
@@ -189,6 +266,9 @@ def test_another_machine_needs_an_agreement_and_a_name_in_a_local_file(workdir, 
     host = address.split("/")[2].rsplit(":", 1)[0] if "0.0.5" in address else address.split("/")[2]
     (workdir / server.ALLOWED).write_text(f"{host}\n")
     assert make(True).far
+    monkeypatch.setenv("DEIDSYNTH_SERVER", address.replace("https", "http"))
+    with pytest.raises(UserError, match="notes go there by https only"):
+        make(True)
     # Public text may go anywhere.
     (workdir / server.ALLOWED).unlink()
     assert make(False, "public").far
@@ -202,6 +282,7 @@ def test_the_first_message_says_how_much_goes_where(workdir, monkeypatch, capsys
         raise UserError("no network in tests")
 
     monkeypatch.setattr(server.Server, "_answer", refuse)
+    monkeypatch.setattr(server.Server, "identity", "m")
     asking = server.Server("m", SETTINGS, REAL, permitted=True)
     with pytest.raises(UserError, match="no network"):
         list(answers(asking, chats(), AnswerStore(workdir / "a.jsonl")))

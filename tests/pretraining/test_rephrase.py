@@ -19,7 +19,7 @@ from stages.generation.requests import AnswerStore, Request, Sampling, answers
 from stages.lm import models
 from stages.notes import note_table
 from stages.notes.note_table import Note
-from stages.pretraining.rephrase import rephrase
+from stages.pretraining.rephrase import rephrase, without_thoughts
 from stages.runtime import lineage
 from stages.runtime.errors import UserError
 from stages.runtime.lineage import Read
@@ -232,7 +232,7 @@ def test_a_real_server_answers_every_piece(project, monkeypatch, loopback):
     instruct(project / "served")
     shutil.rmtree("rephraser")
     Path("rephraser").mkdir()
-    Path("rephraser/server.json").write_text(json.dumps({"model": str(project / "served")}))
+    Path("rephraser/server.json").write_text(json.dumps({"model": str(project / "served"), "version": ""}))
     lineage.write("rephraser", [Read("server:served", "public", "gradient")])
     with served(project / "served", "server.log") as address:
         monkeypatch.setenv("DEIDSYNTH_SERVER", address)
@@ -241,3 +241,19 @@ def test_a_real_server_answers_every_piece(project, monkeypatch, loopback):
     assert all(0 < note.provenance["tokens"] <= 12 for note in made)
     assert sum(bool(note.text) for note in made) > 5
     assert {note.provenance["model"] for note in made} == {str(project / "served")}
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken", "whole"),
+    [
+        ("<think>\nThe note says\n</think>\n\nAcude Ana.", "Acude Ana.", True),
+        ("The note says </think> Acude Ana.", "Acude Ana.", True),
+        ("<think>The note says", "", False),
+        ("<thinking>a</thinking><thinking>b</thinking>Acude.", "Acude.", True),
+        ("Acude. <reasoning> Is that", "Acude.", False),
+        ("  Piensa: 3 < think > 2.  ", "Piensa: 3 < think > 2.", True),
+        ("", "", True),
+    ],
+)
+def test_what_a_model_thought_is_no_part_of_its_answer(text, spoken, whole):
+    assert without_thoughts(text) == (spoken, whole)
