@@ -186,7 +186,8 @@ def drawn(part: Part, common: set[str], seed: int) -> Iterator[Note]:
                 words = note.text.split()
                 random.Random(f"{seed}/{name}").shuffle(words)
                 note = replace(note, text=" ".join(words))
-            yield replace(note, note_id=f"{number}:{name}", provenance={**note.provenance, "piece": name})
+            # Nothing is learned from the tags of a piece here.
+            yield replace(note, note_id=f"{number}:{name}", spans=(), provenance={**note.provenance, "piece": name})
 
 
 if __name__ == "__main__":

@@ -8,18 +8,20 @@ not understood.
 """
 
 import hmac
+import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Literal
 
 from stages.notes.labels import Kind
 from stages.notes.note_table import Note, Span
-from stages.release import dates
+from stages.release import ages, dates
 from stages.release.surrogates import Surrogates
 from stages.runtime.errors import UserError
 
@@ -40,7 +42,9 @@ class Deidentifier:
     """Replaces the spans of notes. Called with a note, returns the note with the replacements.
 
     `kinds` is the kind of each label. `key` determines shifts and surrogates: whoever knows it can undo a shift. By
-    default a random key is drawn and never stored, so two instances replace the same note differently.
+    default a random key is drawn and never stored, so two instances replace the same note differently. But who gets
+    the same notes several times, shifted anew each time, finds the true dates in the middle of the shifts: give all
+    releases of a site one key (`site_key`).
     """
 
     def __init__(self, kinds: Mapping[str, Kind], policy: Policy, language: str, key: bytes | None = None):
@@ -69,12 +73,32 @@ class Deidentifier:
             case "keep":
                 made = surface
             case "generalise":
-                made = _generalised(kind, surface)
+                made = self._generalised(kind, surface)
             case "shift":
-                made = dates.shifted(surface, shift, self._language)
+                made = dates.shifted(surface, shift, self._language) if self._tells_no_age(surface) else None
             case "surrogate":
                 made = surrogates.surrogate(kind, surface)
         return f"[{label}]" if made is None else made
+
+    def _generalised(self, kind: Kind, surface: str) -> str | None:
+        """A date's year, an age above 89 as 90+, or the first three digits of a postal code and stars for the others.
+
+        None if there is no such thing in `surface`, or a year gives away that somebody is over 89.
+        """
+        if kind == "date":
+            written = dates.read(surface, self._language)
+            return f"{written.year}" if written and written.year and self._tells_no_age(surface) else None
+        if kind == "age":
+            return ages.generalised(surface)
+        digit = count(1)
+        made = re.sub(r"\d", lambda found: found[0] if next(digit) <= 3 else "*", surface)
+        return made if made != surface else None
+
+    def _tells_no_age(self, surface: str) -> bool:
+        """Whether a date may be written although ages above 89 are grouped together: HIPAA names such years too."""
+        written = dates.read(surface, self._language)
+        grouped = self._policy.get("age") in ("generalise", "mask")
+        return not (grouped and written and written.year and ages.gives_away(written.year))
 
     def _random(self, purpose: str, name: str) -> Random:
         return Random(hmac.digest(self._key, f"{purpose}\0{name}".encode(), "sha256"))
@@ -99,16 +123,15 @@ def check(kinds: Mapping[str, Kind], policy: Policy, labels: Iterable[str], sect
         raise UserError("\n".join(f"params.yaml: {problem}" for problem in problems))
 
 
-def _generalised(kind: Kind, surface: str) -> str | None:
-    """A date's only year, an age with numbers above 89 as 90+, or the first three digits of a postal code with stars
-    for the others; None if there is no such thing in `surface`.
-    """
-    if kind == "date":
-        years = re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", surface)
-        return years[0] if len(years) == 1 else None
-    if kind == "age":
-        made = re.sub(r"\d+", lambda found: found[0] if int(found[0]) <= 89 else "90+", surface)
-        return made if re.search(r"\d", surface) else None
-    digit = count(1)
-    made = re.sub(r"\d", lambda found: found[0] if next(digit) <= 3 else "*", surface)
-    return made if made != surface else None
+def site_key(path: Path) -> bytes:
+    """Return the secret key in a file, which only its owner can read; drawn and written if there is none."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            raise UserError(f"{path}: others can read this key; chmod 600 it") from None
+    key = path.read_bytes()
+    if len(key) < 32:
+        raise UserError(f"{path}: no key of 32 bytes; delete it to have one drawn")
+    return key

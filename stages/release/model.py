@@ -20,8 +20,8 @@ from stages.runtime.stage import InFolder, OutFolder, stage
 
 # What the code that travels with the model imports; pinned to the versions installed here.
 _REQUIREMENTS = (
-    "faker", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "pyyaml", "tokenizers", "torch", "tqdm",
-    "transformers",
+    "babel", "faker", "filelock", "mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "python-dateutil",
+    "pyyaml", "tokenizers", "torch", "tqdm", "transformers",
 )  # fmt: skip
 
 
@@ -87,9 +87,8 @@ def save(model: Path, record: dict[str, Any], out: Path) -> None:
 
     from stages.release import served
 
-    optional = [ColSpec("string", name, required=False) for name in ("note_id", "patient")]
+    # Without a schema of inputs: where an input does not fit, MLflow quotes it. `served` checks them itself.
     signature = ModelSignature(
-        inputs=Schema([ColSpec("string", "text"), *optional]),
         outputs=Schema([ColSpec("string", "text"), ColSpec("string", "spans")]),
         params=ParamSchema([ParamSpec("policy", "string", record["policy"])]),
     )

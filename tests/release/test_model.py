@@ -16,6 +16,7 @@ from stages.lm import models
 from stages.ner.tagger import Tagger
 from stages.notes import tags
 from stages.notes.note_table import Note
+from stages.release import served
 from stages.release.model import package
 from stages.runtime import lineage
 from stages.runtime.errors import UserError
@@ -27,6 +28,7 @@ from tests.ner.conftest import make_encoder
 from tests.runs import run, write_params
 
 POLICIES = {"masks": {"age": "mask", "person": "mask"}, "invents": {"age": "keep", "person": "surrogate"}}
+MARKER = "Zzyxmarker"
 OUT = "data/release/model/synthetic/demo/0/1"
 TEXTS = [*tiny.texts(2), "", " ".join(tiny.texts(6)), "\ufeffJose\u0301 👩🏽‍⚕️\u00a0Gil\r\n28036", " \n"]
 
@@ -52,6 +54,10 @@ def run_stage(labels: dict | None = None, **changes) -> None:
     demo = {"language": "es", "labels": labels or {"AGE": "age", "NAME": "person"}}
     write_params({"catalog": {"demo": demo}, "release": {"model": section}})
     run(package, corpus="demo", arm="synthetic", fold=0, seed=1, model="ner/synthetic/demo/0/1", out=OUT)
+
+
+def asking(split: dict, **params) -> bytes:
+    return json.dumps({"dataframe_split": split} | ({"params": params} if params else {})).encode()
 
 
 def expected() -> list[Note]:
@@ -85,8 +91,13 @@ def test_the_packaged_model_finds_what_the_tagger_finds_and_replaces_it(project)
     assert invented["text"].to_list() != found["text"].to_list()
     # What is no name, though it was found as one, is masked.
     assert "".join(invented["text"]).count("[") < "".join(found["text"]).count("[") / 2
-    with pytest.raises(UserError, match="no policy other; there are invents, masks"):
+    with pytest.raises(UserError, match="no such policy; there are invents, masks"):
         loaded.predict(pandas.DataFrame({"text": ["a"]}), params={"policy": "other"})
+    with pytest.raises(UserError, match="the only parameter is policy"):
+        loaded.predict(pandas.DataFrame({"text": ["a"]}), params={"polciy": "masks"})
+    # Two requests for one patient agree.
+    again = loaded.predict(pandas.DataFrame({"text": TEXTS}), params={"policy": "invents"})
+    assert again["text"].to_list() == invented["text"].to_list()
     record = lineage.read(OUT)
     assert record == lineage.read("ner/synthetic/demo/0/1")
 
@@ -126,6 +137,59 @@ def test_mlflow_s_command_runs_it_without_this_project(project, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("header", "rows", "problem"),
+    [
+        ("text,patient", [f"{MARKER},007", f"{MARKER},7", "NA,", "null,NA"], None),
+        ("note,patient", [f"{MARKER},007"], "UserError: the input needs a column text"),
+        ("text", [f'"{MARKER}'], "UserError: the input is not a CSV table"),
+    ],
+)
+def test_a_table_is_read_as_strings_and_no_error_shows_one(project, header, rows, problem):
+    run_stage()
+    Path("notes.csv").write_text("\n".join([header, *rows]) + "\n")
+    files = f"-m {OUT} -t csv -i notes.csv -o found.json"
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local", *files.split()]
+    done = subprocess.run(command, env=environment(DEIDSYNTH_DEVICE="cpu"), capture_output=True, text=True)
+    assert MARKER not in done.stdout + done.stderr
+    if problem:
+        assert done.returncode and problem in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr[-2000:]
+        texts = [row["text"] for row in json.loads(Path("found.json").read_text())["predictions"]]
+        tagged = Tagger.load("ner/synthetic/demo/0/1").tag([Note("", "", row.split(",")[0]) for row in rows])
+        assert texts == [masked(note) for note in tagged]
+
+
+def test_a_patient_is_a_string_and_who_has_none_is_alone():
+    table = pandas.DataFrame(
+        {"text": ["a", None, "c", "d", "e", "f"], "patient": ["007", "7", None, "", float("nan"), 7]}
+    )
+    notes = served._notes(table)
+    assert [note.text for note in notes] == ["a", "", "c", "d", "e", "f"]
+    groups = [note.group_id for note in notes]
+    assert groups[:2] == ["007", "7"] and groups[5] == "7"
+    assert len(set(groups)) == 5
+    assert len({note.note_id for note in notes}) == 6
+    named = served._notes(pandas.DataFrame({"text": ["a", "b"], "note_id": ["n", None]}))
+    assert named[0].note_id == "n" and len({note.group_id for note in named}) == 2
+    for wrong in (pandas.DataFrame({"note": ["a"]}), ["a"], pandas.DataFrame({"text": ["a"], "patient": [1.5]})):
+        with pytest.raises(UserError):
+            served._notes(wrong)
+
+
+def test_releases_of_a_site_share_its_key(workdir, monkeypatch):
+    assert served._key() is None
+    (workdir / "dvc.yaml").touch()
+    (workdir / "data").mkdir()
+    assert served._key() == served._key() == Path("data/.site-key").read_bytes()
+    monkeypatch.setenv("DEIDSYNTH_SITE_KEY", str(workdir / "elsewhere"))
+    assert served._key() == Path("elsewhere").read_bytes() != Path("data/.site-key").read_bytes()
+    monkeypatch.setenv("DEIDSYNTH_SITE_KEY", "")
+    assert served._key() is None
+
+
+@pytest.mark.slow
 def test_behind_rest_wrong_requests_get_4xx_and_the_server_lives_on(project, loopback):
     """Long notes, odd ones and none, then everything a client can get wrong, then a right request again."""
     run_stage()
@@ -139,19 +203,21 @@ def test_behind_rest_wrong_requests_get_4xx_and_the_server_lives_on(project, loo
         wrong = {
             "no JSON": b"{",
             "no known format": b'{"texts": ["a"]}',
-            "no column text": json.dumps({"dataframe_split": {"columns": ["note"], "data": [["a"]]}}).encode(),
-            "a list for a text": json.dumps({"dataframe_split": {"columns": ["text"], "data": [[[1]]]}}).encode(),
-            "an unknown policy": json.dumps(
-                {"dataframe_split": {"columns": ["text"], "data": [["Ana"]]}, "params": {"policy": "other"}}
-            ).encode(),
+            "no column text": asking({"columns": ["note"], "data": [[MARKER]]}),
+            "a list for a text": asking({"columns": ["text"], "data": [[[MARKER]]]}),
+            "a table for a patient": asking({"columns": ["text", "patient"], "data": [[MARKER, {MARKER: 1}]]}),
+            "an unknown policy": asking({"columns": ["text"], "data": [[MARKER]]}, policy="other"),
+            "an unknown parameter": asking({"columns": ["text"], "data": [[MARKER]]}, polciy="masks"),
+            "a policy that is no text": asking({"columns": ["text"], "data": [[MARKER]]}, policy=[MARKER]),
         }
         for mistake, body in wrong.items():
             request = Request(address, body, {"Content-Type": "application/json"})
             with pytest.raises(HTTPError) as refused:
                 build_opener(ProxyHandler({})).open(request, timeout=60)
             assert 400 <= refused.value.code < 500, mistake
+            assert MARKER not in refused.value.read().decode(), mistake
         assert rest_server.ask(address, TEXTS[:1]) == rows[:1]
-    assert not any(text in Path("log").read_text() for text in TEXTS if len(text) > 3)
+    assert not any(text in Path("log").read_text() for text in (MARKER, *TEXTS) if len(text) > 3)
 
 
 def test_a_model_that_has_read_real_notes_is_refused(project):

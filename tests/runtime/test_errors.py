@@ -12,7 +12,9 @@ MARKER = "Juana Secreta"
 DOORS = {
     "an exception": "raise ValueError(text)",
     "a panic of Rust code": "raise type('PanicException', (BaseException,), {})(text)",
-    "an exception in a thread": "import threading as t\n one = t.Thread(target=int, args=[text]); one.start(); one.join()",
+    "an exception in a thread": (
+        "import threading\n thread = threading.Thread(target=int, args=[text]); thread.start(); thread.join()"
+    ),
     "an exception while another is handled": "try:\n  int(text)\n except ValueError:\n  raise KeyboardInterrupt",
     "an exception in a clean-up": "type('Dirty', (), {'__del__': lambda self: int(text)})()",
     "an exception that a library logs": (
