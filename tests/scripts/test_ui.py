@@ -1,0 +1,117 @@
+"""MLflow's pages are for whoever has the password, and nothing of the server is left behind."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+from tests.graph import ROOT
+
+pytestmark = pytest.mark.slow
+Ask = Callable[..., tuple[int, bytes]]
+
+
+@pytest.fixture
+def server(store: str, tmp_path: Path, loopback: None) -> Iterator[tuple[subprocess.Popen, str, Ask]]:
+    """The server on an empty store, its password, and a function that asks it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"PORT": str(port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.ui"], cwd=tmp_path, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout
+    first = process.stdout.readline()
+    password = first.split()[-1]
+    assert first == f"http://127.0.0.1:{port} - user admin, password {password}\n"
+
+    def ask(path: str, password: str = "", body: Any = None) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"}
+        if password:
+            headers["Authorization"] = f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"
+        request = Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode() if body else None, headers)
+        try:
+            with build_opener(ProxyHandler({})).open(request, timeout=30) as reply:
+                return reply.status, reply.read()
+        except HTTPError as error:
+            return error.code, error.read()
+
+    for _ in range(240):
+        try:
+            ask("/health")
+            break
+        except URLError:
+            time.sleep(0.5)
+    yield process, password, ask
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def alive(folder: Path) -> list[str]:
+    """The processes that were started in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder and (process / "cmdline").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return [name for name in found if int(name) != os.getpid()]
+
+
+def test_nobody_reads_through_the_server_without_the_password(server, tmp_path, store):
+    """What another user of the machine could do: make an experiment whose artifacts are links to somebody's notes."""
+    process, password, ask = server
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data/note.txt").write_text("Zzyxmarker")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/link").symlink_to(tmp_path / "data")
+    experiment = {"name": "theirs", "artifact_location": (tmp_path / "theirs").as_uri()}
+    for wrong in ("", "admin", password[:-1]):
+        for path, body in [
+            ("/api/2.0/mlflow/experiments/create", experiment),
+            ("/api/2.0/mlflow/experiments/search?max_results=5", None),
+            ("/ajax-api/2.0/mlflow/experiments/search?max_results=5", None),
+            ("/get-artifact?path=link/note.txt&run_uuid=0", None),
+            ("/api/2.0/mlflow-artifacts/artifacts/link/note.txt", None),
+            ("/api/2.0/mlflow/users/create", {"username": "eve", "password": "eve-eve-eve-eve"}),
+            ("/signup", None),
+            ("/graphql", {"query": "{ __typename }"}),
+            ("/v1/traces", {"resourceSpans": []}),
+            ("/", None),
+        ]:
+            status, content = ask(path, wrong, body)
+            assert status in (401, 403), path
+            assert b"Zzyxmarker" not in content
+    assert ask("/", password)[0] == 200
+    status, content = ask("/api/2.0/mlflow/experiments/search?max_results=5", password)
+    assert (status, [one["name"] for one in json.loads(content)["experiments"]]) == (200, ["Default"])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert alive(tmp_path) == []
+
+
+def test_the_server_ends_with_a_killed_parent(server, tmp_path):
+    process, *_ = server
+    assert len(alive(tmp_path)) > 1
+    process.kill()
+    process.wait()
+    for _ in range(100):
+        if not alive(tmp_path):
+            break
+        time.sleep(0.2)
+    assert alive(tmp_path) == []
