@@ -20,10 +20,7 @@ help: ## List the targets
 setup: .venv/ready ## Create .venv, make data/ and .dvc/ private, create MLflow's database (other targets do it if needed)
 
 .venv/ready: pyproject.toml constraints.txt
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
-	@python -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=..."'
-	@echo 'Installing the pinned packages (constraints.txt) into .venv; this takes some minutes'
-	@python -m pip install -qq -c constraints.txt -e '.[dev]'
+	@sh scripts/environment.sh '$(PYTHON)'
 	@echo "Making data/ and .dvc/ readable by their owner only, and creating MLflow's database"
 	@python -m scripts.setup
 	@touch $@

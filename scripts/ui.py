@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from stages.runtime.errors import UserError, run
-from stages.runtime.mlflow_store import tracking_uri
+from stages.runtime.mlflow_store import quoted, tracking_uri
 
 # MLflow's login. Its only user is made anew, with its database, whenever the server starts.
 _LOGIN = """[mlflow]
@@ -29,7 +29,7 @@ def main() -> None:
     port, password = os.environ.get("PORT", "5000"), secrets.token_urlsafe(12)
     with tempfile.TemporaryDirectory() as folder:
         login = Path(folder) / "login.ini"
-        login.write_text(_LOGIN.format(database=Path(folder) / "login.db"))
+        login.write_text(_LOGIN.format(database=quoted(Path(folder) / "login.db").replace("%", "%%")))
         settings = {
             "MLFLOW_AUTH_CONFIG_PATH": str(login),
             "MLFLOW_AUTH_ADMIN_USERNAME": _USER,

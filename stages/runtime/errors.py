@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +39,10 @@ def run(main: Callable[[], None]) -> None:
     code. DEIDSYNTH_DEBUG=1 prints everything: use it with invented notes only.
     """
     silence()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows a question mark for what it does not have.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     shown = os.environ.get("DEIDSYNTH_DEBUG") == "1"
     if not shown:
         hide_messages()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from stages.runtime.errors import UserError, run
 
@@ -81,7 +82,7 @@ def minutes(experiment: str, tags: Mapping[str, str]) -> float | None:
 def tracking_uri() -> str:
     """The store's address. Raises UserError if it would depend on the working directory."""
     root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{root / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{quoted(root / 'mlflow.db')}"
     if uri.startswith("sqlite:") and not uri.startswith(f"{_SQLITE}/"):
         problem = "a relative database would be a different one in every working directory"
     elif "://" not in uri or uri.startswith("file:"):
@@ -90,6 +91,11 @@ def tracking_uri() -> str:
         return uri
     remedy = "write sqlite:////absolute/path/mlflow.db or leave it unset"
     raise UserError(f"MLFLOW_TRACKING_URI={uri}: {problem}; {remedy}")
+
+
+def quoted(path: Path) -> str:
+    """A path as the address of a database holds it, with only what must be quoted."""
+    return quote(str(path), safe="/ " + "".join(character for character in str(path) if not character.isascii()))
 
 
 def prepare(uri: str | None = None) -> None:
@@ -103,7 +109,7 @@ def _open(uri: str, experiment: str = "Default") -> tuple[Any, str]:
     from mlflow import MlflowClient
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    database = Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    database = Path(unquote(uri.removeprefix(_SQLITE))) if uri.startswith(_SQLITE) else None
     with FileLock(f"{database}.lock", mode=0o600) if database else nullcontext():
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         known = client.get_experiment_by_name(experiment)

@@ -38,7 +38,8 @@ def failing(body: str, **environment: str) -> subprocess.CompletedProcess:
         f"text = {MARKER!r}\ndef main():\n {body}\nrun(main)\n"
     )
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, env={"PATH": "", **environment}, capture_output=True, text=True)
+    settings = {"PATH": "", **environment}
+    return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, encoding="utf-8", errors="replace")
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -79,6 +80,13 @@ def test_a_full_disk_is_named(write):
     assert done.returncode == 1
     assert done.stderr.startswith("error: the disk is full")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_of_another_encoding_shows_what_it_has(encoding):
+    done = failing("print('recall → 0.9 ± 0.1 señal'); raise UserError('señal → mal')", PYTHONIOENCODING=encoding)
+    assert done.returncode == 1
+    assert "recall ? 0.9" in done.stdout and "error: se" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_interrupted_program_says_so():
