@@ -17,7 +17,7 @@ CORPUS = "toy"
 # search does not find it in this file.
 MARKER = "".join(("Vwqk", "zelt"))
 
-CHECK = {"stop": False, "length": [0.0, 1000.0], "numbers": 0.0, "measures": 0.0, "language": 1.0}
+CHECK = {"stop": False, "length": [0.0, 1000.0], "numbers": 0.0, "measures": 0.0, "language": 1.0, "repeated": 1.0}
 MODEL = {
     "source": "scratch",
     "text": [CORPUS],

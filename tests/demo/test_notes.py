@@ -265,4 +265,5 @@ def tagged_lines(note) -> Iterator[str]:
 def test_unknown_language(name, tmp_path):
     with pytest.raises(UserError, match="demo-es, demo-sv"):
         write(tmp_path, name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "params.yaml"]
+    assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))

@@ -107,10 +107,10 @@ def test_two_texts_are_told_apart_from_one(project):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"train\.jsonl:2: expected"),
+        ("{", r"train\.jsonl:2: not valid JSON"),
         ('{"id": "a", "text": "x"}', r"train\.jsonl:2: expected"),
         ('{"id": "a", "text": "", "label": "b"}', r"train\.jsonl:2: expected"),
-        ('["id"]', r"train\.jsonl:2: expected"),
+        ('["id"]', r"train\.jsonl:2: not a JSON object"),
         ('{"id": "first", "text": "x", "label": "b"}', r"train\.jsonl:2: an earlier line has the same id"),
     ],
 )
