@@ -209,25 +209,29 @@ def of_cell(folder: str | Path, fold: int, seed: int) -> Path:
     return found
 
 
-def download(name: str, revision: str) -> str:
-    """The local path of one commit of a hub model, downloaded if it is not in the hub's cache."""
+def download(name: str, revision: str, weights: str = "*.safetensors") -> str:
+    """The local path of one commit of a hub model, downloaded if it is not in the hub's cache.
+
+    `weights` are the names of the files with the weights; of another format than safetensors, nothing else is taken.
+    """
     quiet.allow_hub()
     from huggingface_hub import snapshot_download
 
+    patterns = list(FILES) if weights in FILES else [weights]
     with suppress(Exception):  # not in the cache, or incomplete
-        path = snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True)
-        if list(Path(path).glob("*.safetensors")):
+        path = snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True)
+        if list(Path(path).glob(weights)):
             return path
     try:
-        path = snapshot_download(name, revision=revision, allow_patterns=list(FILES))
+        path = snapshot_download(name, revision=revision, allow_patterns=patterns)
     except Exception as error:
         raise UserError(
             f"hub model {name} at {revision[:12]} is not in the local cache and could not be downloaded "
             f"({type(error).__name__}): check name, commit and network (HF_HUB_OFFLINE, proxy), or put the model "
             "into a folder and name it in params.yaml with `source: folder`, or train one with `source: scratch`"
         ) from None
-    if not list(Path(path).glob("*.safetensors")):
-        raise UserError(f"hub model {name} has no *.safetensors at {revision[:12]}; choose a commit that has")
+    if not list(Path(path).glob(weights)):
+        raise UserError(f"hub model {name} has no {weights} at {revision[:12]}; choose a commit that has")
     return path
 
 

