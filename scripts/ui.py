@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from stages.runtime.errors import UserError, run
-from stages.runtime.mlflow_store import quoted, tracking_uri
+from stages.runtime.mlflow_store import page, quoted, tracking_uri
 
 # MLflow's login. Its only user is made anew, with its database, whenever the server starts.
 _LOGIN = """[mlflow]
@@ -42,8 +42,11 @@ def main() -> None:
         }
         command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1"]
         command += ["--port", port, "--workers", "1", "--backend-store-uri", tracking_uri()]
-        print(f"http://127.0.0.1:{port} - user {_USER}, password {password}", flush=True)
-        print("choose the experiment ner/compare, tick its runs, press Compare; Ctrl-C ends the server", flush=True)
+        address = f"http://127.0.0.1:{port}"
+        print(f"{address} - user {_USER}, password {password}", flush=True)
+        charts = page("ner/compare")
+        print(f"the arms side by side: {address}{charts}" if charts else "no comparison yet: `make repro` makes one")
+        print("Ctrl-C ends the server", flush=True)
         status = serve(command, os.environ | settings)
     if status:
         raise UserError(f"MLflow's server ended with status {status}; is port {port} taken? PORT=5001 make ui")

@@ -79,6 +79,17 @@ def minutes(experiment: str, tags: Mapping[str, str]) -> float | None:
     return (runs[0].info.end_time - runs[0].info.start_time) / 60_000 if runs else None
 
 
+def page(experiment: str) -> str | None:
+    """The address of an experiment's charts, below that of MLflow's server; None if there is no such experiment.
+
+    Without these parameters MLflow opens its pages for language-model applications, which show no score.
+    """
+    client, _ = _open(tracking_uri())
+    known = client.get_experiment_by_name(experiment)
+    view = "compareRunsMode=CHART&workflowType=machine_learning"
+    return f"/#/experiments/{known.experiment_id}/runs?{view}" if known else None
+
+
 def tracking_uri() -> str:
     """The store's address. Raises UserError if it would depend on the working directory."""
     root = Path(os.environ.get("DVC_ROOT", ".")).resolve()

@@ -16,6 +16,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
+from stages.runtime import mlflow_store
 from tests.graph import ROOT
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,7 @@ def server(store: str, tmp_path: Path, loopback: None) -> Iterator[tuple[subproc
     first = process.stdout.readline()
     password = first.split()[-1]
     assert first == f"http://127.0.0.1:{port} - user admin, password {password}\n"
+    assert process.stdout.readline() == "no comparison yet: `make repro` makes one\n"
 
     def ask(path: str, password: str = "", body: Any = None) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
@@ -59,6 +61,16 @@ def server(store: str, tmp_path: Path, loopback: None) -> Iterator[tuple[subproc
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+def test_the_page_of_an_experiment_is_that_of_its_charts(store):
+    """As a browser was seen to open it: for model training, with charts."""
+    from mlflow import MlflowClient
+
+    assert mlflow_store.page("ner/compare") is None
+    made = MlflowClient(store).create_experiment("ner/compare")
+    view = "compareRunsMode=CHART&workflowType=machine_learning"
+    assert mlflow_store.page("ner/compare") == f"/#/experiments/{made}/runs?{view}"
 
 
 def alive(folder: Path) -> list[str]:
