@@ -162,15 +162,14 @@ def test_a_table_is_read_as_strings_and_no_error_shows_one(project, header, rows
 
 
 def test_a_patient_is_a_string_and_who_has_none_is_alone():
-    table = pandas.DataFrame(
-        {"text": ["a", None, "c", "d", "e", "f"], "patient": ["007", "7", None, "", float("nan"), 7]}
-    )
+    missing = [None, "", float("nan"), None, " ", pandas.NA]
+    table = pandas.DataFrame({"text": ["a", None, "c", *"defghi"], "patient": ["007", "7", 7, *missing]})
     notes = served._notes(table)
-    assert [note.text for note in notes] == ["a", "", "c", "d", "e", "f"]
+    assert [note.text for note in notes] == ["a", "", "c", *"defghi"]
     groups = [note.group_id for note in notes]
-    assert groups[:2] == ["007", "7"] and groups[5] == "7"
-    assert len(set(groups)) == 5
-    assert len({note.note_id for note in notes}) == 6
+    assert groups[:3] == ["007", "7", "7"]
+    assert len(set(groups)) == 2 + len(missing)
+    assert len({note.note_id for note in notes}) == len(notes)
     named = served._notes(pandas.DataFrame({"text": ["a", "b"], "note_id": ["n", None]}))
     assert named[0].note_id == "n" and len({note.group_id for note in named}) == 2
     for wrong in (pandas.DataFrame({"note": ["a"]}), ["a"], pandas.DataFrame({"text": ["a"], "patient": [1.5]})):
