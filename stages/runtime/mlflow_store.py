@@ -7,6 +7,7 @@ MLFLOW_TRACKING_URI names another. MLflow is imported only here, inside function
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -105,8 +106,9 @@ def tracking_uri() -> str:
 
 
 def quoted(path: Path) -> str:
-    """A path as the address of a database holds it, with only what must be quoted."""
-    return quote(str(path), safe="/ " + "".join(character for character in str(path) if not character.isascii()))
+    """A path as the address of a database holds it. Only what must be is quoted: MLflow makes the folders of the
+    quoted path too."""
+    return re.sub("[%?#]", lambda found: quote(found[0]), str(path))
 
 
 def prepare(uri: str | None = None) -> None:
