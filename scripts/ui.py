@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -65,11 +66,9 @@ def serve(command: list[str], environment: dict[str, str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     status = server.wait()
-    try:
+    with suppress(ProcessLookupError):
         # What the server has started and left behind.
         os.killpg(server.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return 0 if told else status
 
 

@@ -5,7 +5,6 @@ Answers are kept on disk as they arrive, so that a killed stage asks only for th
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -126,6 +125,8 @@ class AnswerStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._starts: dict[str, int] = {}
+        # Keys of the answers that are refusals.
+        self.refused: set[str] = set()
         with path.open("a+b") as file:
             file.seek(0)
             end = 0
@@ -134,8 +135,7 @@ class AnswerStore:
                     break
                 with suppress(ValueError, TypeError, KeyError):
                     entry = json.loads(line)
-                    Answer(*entry["answer"])
-                    self._starts[entry["key"]] = end
+                    self._note(entry["key"], end, Answer(*entry["answer"]))
                 end += len(line)
             file.truncate(end)
 
@@ -151,8 +151,13 @@ class AnswerStore:
         """Write an answer to disk, unless the store has one under this key."""
         if key not in self._starts:
             with self.path.open("ab") as file:
-                self._starts[key] = file.tell()
+                self._note(key, file.tell(), answer)
                 file.write((json.dumps({"key": key, "answer": answer}) + "\n").encode())
+
+    def _note(self, key: str, start: int, answer: Answer) -> None:
+        self._starts[key] = start
+        if answer.fault == REFUSED:
+            self.refused.add(key)
 
 
 def answers(
@@ -184,18 +189,19 @@ def answers(
 
     # Not stored: the same server, set up otherwise, may take them.
     rejected: dict[str, Answer] = {}
-    faults = Counter(store[key].fault for key in keys if key in store)
+    refused = len(store.refused.intersection(keys))
 
     def keep(number: int, answer: Answer) -> None:
+        nonlocal refused
         if answer.fault == BEYOND_CONTEXT:
             rejected[keys[number]] = answer
         else:
             store.add(keys[number], answer)
-        faults[answer.fault] += 1
-        if faults[REFUSED] + faults[BEYOND_CONTEXT] > most_faults * len(requests):
+        refused += answer.fault == REFUSED
+        if refused + len(rejected) > most_faults * len(requests):
             raise UserError(
-                f"of {len(requests)} requests {faults[REFUSED]} were refused and {faults[BEYOND_CONTEXT]} are longer "
-                f"than the context: more than the share {most_faults:g} that params.yaml allows"
+                f"of {len(requests)} requests {refused} were refused and {len(rejected)} are longer than the context"
+                f": more than the share {most_faults:g} that params.yaml allows"
             )
         on_answer()
 

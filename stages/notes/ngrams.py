@@ -35,6 +35,12 @@ def ngrams(hashes: np.ndarray, size: int) -> np.ndarray:
     return values * _MIX
 
 
+def repeated(hashes: np.ndarray, size: int) -> float:
+    """Share of a text's runs of `size` words that occur earlier in it; 0 for a shorter text."""
+    grams = ngrams(hashes, size)
+    return 1 - len(np.unique(grams)) / len(grams) if len(grams) else 0.0
+
+
 def whole(hashes: np.ndarray) -> int:
     """One hash for all words of a text in order."""
     return int.from_bytes(blake2b(hashes.tobytes(), digest_size=8).digest(), "little")

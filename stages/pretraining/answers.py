@@ -201,8 +201,7 @@ def _begins(text: str, patterns: list[str]) -> bool:
 
 
 def _repeated(text: str) -> float:
-    grams = ngrams.ngrams(ngrams.word_hashes(text), _REPEATED)
-    return 1 - len(np.unique(grams)) / len(grams) if len(grams) else 0.0
+    return ngrams.repeated(ngrams.word_hashes(text), _REPEATED)
 
 
 def _untagged(piece: Note) -> str:

@@ -16,11 +16,11 @@ from stages.notes.folding import folded
 
 # The CLDR's locales of a language, which differ in their abbreviations; the first one is written.
 _LOCALES = {"es": ("es", "es_MX", "es_PE"), "sv": ("sv",), "en": ("en", "en_GB")}
-# Words around a date that are no part of it.
+# Words around a date that are no part of it, without accents.
 _FILLERS = {
-    "es": "a año años de del el en la las mes y º".split(),
-    "sv": "a den e kl klockan år i".split(),
-    "en": "at in of on the year".split(),
+    "es": frozenset("a ano anos de del el en la las mes y º".split()),
+    "sv": frozenset("a den e kl klockan ar i".split()),
+    "en": frozenset("at in of on the year".split()),
 }
 _ORDINALS = ("st", "nd", "rd", "th")
 # Numbers, words, and what is between them. A date without separators is three numbers.
@@ -70,9 +70,7 @@ def read(text: str, language: str) -> Written | None:
     meant = _meant(tokens, language)
     if meant is None or (day := _parsed(meant, language)) is None:
         return None
-    roles: list[str | None] = []
-    for place, token in enumerate(meant):
-        roles.append(None if token is None else _role(meant, place, day, language))
+    roles = [None if token is None else _role(meant, place, day, language) for place, token in enumerate(meant)]
     found = [role for role in roles if role]
     wanted = {"day", "month", "year"} & set(found)
     if len(set(found)) < len(found) or not wanted & {"month", "year"} or "unknown" in found:
@@ -83,12 +81,6 @@ def read(text: str, language: str) -> Written | None:
     if any(short) and (numbers[-1] != "year" or "month" not in found):
         return None
     return Written(day.date(), (*zip(tokens, roles, strict=True), (rest, None)), language)
-
-
-def shifted(surface: str, days: timedelta, language: str) -> str | None:
-    """Return the date later by `days`, written in the same way; None if no date can be read."""
-    written = read(surface, language)
-    return written.shifted(days) if written else None
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -104,21 +96,21 @@ def _meant(tokens: list[str], language: str) -> list[str | None] | None:
     for place, token in enumerate(tokens):
         before = [other for other in meant[-2:] if other]
         if token.isdigit():
-            number = token.lstrip("0") or "0"
             # diciembre-03 is a month of a year.
             named = before and info.month(before[-1]) is not None and tokens[place - 1].strip() in ("-", "/")
             if named and len(token) == 2 and not any(other and other.isdigit() for other in meant):
-                number = str(info.convertyear(int(token)))
-            elif len(token) == 3 and token.startswith("0") and len(number) <= 2:
-                number = number.zfill(2)  # a slip of the finger
-            elif len(token) not in (1, 2, 4):
+                meant.append(str(info.convertyear(int(token))))
+            elif len(token) == 3 and token.startswith("0"):
+                meant.append(token[1:])  # a slip of the finger
+            elif len(token) in (1, 2, 4):
+                meant.append(token)
+            else:
                 return None
-            meant.append(number if len(number) == 4 else token if len(token) != 3 else number)
         elif token[0].isalpha():
             word = folded(token)
             if info.month(word) is not None or info.weekday(word) is not None:
                 meant.append(word)
-            elif word in map(folded, _FILLERS[language]) or (language == "en" and word in _ORDINALS):
+            elif word in _FILLERS[language] or (language == "en" and word in _ORDINALS):
                 meant.append(None)
             else:
                 return None

