@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from stages.demo import grammar, identities, noise, scene
+from stages.demo.english.language import ENGLISH
 from stages.demo.language import Language
 from stages.demo.spanish.language import SPANISH
 from stages.demo.swedish.language import SWEDISH
@@ -19,7 +20,7 @@ from stages.runtime.lineage import Read
 from stages.runtime.params import Section
 from stages.runtime.stage import OutFolder, Output, stage
 
-LANGUAGES = {"es": SPANISH, "sv": SWEDISH}
+LANGUAGES = {"en": ENGLISH, "es": SPANISH, "sv": SWEDISH}
 PARTS = ("train", "test")
 # Notes that a patient may have; most have one.
 _NOTES_EACH = (1, 1, 1, 2, 2, 3)
@@ -46,7 +47,7 @@ def notes(
 ) -> str:
     """Invent gold-tagged notes, and public text for the demo's base models.
 
-    corpus: name of the corpus: demo-es (Spanish) or demo-sv (Swedish).
+    corpus: name of the corpus: demo-en (English), demo-es (Spanish) or demo-sv (Swedish).
     out: the notes in brat format, in folders train and test: a raw corpus.
     text: the public text.
     """

@@ -37,7 +37,7 @@ class DemoPairs(Section):
 def pairs(corpus: str, out: OutFolder, invention: DemoNotes, settings: DemoPairs) -> str:
     """Invent texts with their rewritings, which the demo's rephraser is trained on.
 
-    corpus: name of the corpus: demo-es (Spanish) or demo-sv (Swedish).
+    corpus: name of the corpus: demo-en (English), demo-es (Spanish) or demo-sv (Swedish).
     out: the pairs, one JSON object per line.
     """
     language = language_of(corpus)

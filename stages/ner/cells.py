@@ -24,8 +24,14 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of its run in MLflow."""
+        """The name by which messages and MLflow's stores tell it from all others."""
         return f"{self.corpus} {self.arm} fold {self.fold} seed {self.seed}"
+
+    def short_name(self, grid: Grid) -> str:
+        """The name of its run on MLflow's pages: what tells it from the other cells of the grid."""
+        fold = f", fold {self.fold}" if len(grid.folds) > 1 else ""
+        corpus = f", {self.corpus}" if len(grid.synthesized) > 1 else ""
+        return f"{self.arm}, seed {self.seed}{fold}{corpus}"
 
     @property
     def path(self) -> str:

@@ -34,7 +34,7 @@ def open_run(
     client, experiment_id = _open(uri, experiment)
     from mlflow.entities import Metric, Param
 
-    of_cell = f"attributes.run_name = '{tags['mlflow.runName']}'"
+    of_cell = f"tags.cell = '{tags['cell']}'"
     unfinished = f"{of_cell} and attributes.status = 'RUNNING' and tags.host = '{tags['host']}'"
     for earlier in client.search_runs([experiment_id], unfinished):
         if Path("/proc/self").exists() and not Path("/proc", earlier.data.tags.get("pid", "0")).exists():

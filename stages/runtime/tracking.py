@@ -69,18 +69,20 @@ def track(
     tags: Mapping[str, Any] | None = None,
     inputs: Iterable[str | Path] = (),
     replace: bool = False,
+    name: str | None = None,
 ) -> Iterator[Tracker]:
-    """A run named `cell` in `experiment` (the stage's name with a slash), ended as FINISHED or FAILED.
+    """A run of `cell` in `experiment` (the stage's name with a slash), ended as FINISHED or FAILED.
 
-    `tags` are the axes of the cell: corpus, arm, fold, seed. `inputs` are DVC outputs; each is tagged with its md5
-    from dvc.lock, which ties the run to exact data. With `replace`, a finished run replaces the earlier runs of its
-    cell in the same DVC experiment; MLflow keeps them as deleted runs.
+    `name` is what MLflow's pages call it, `cell` unless given. `tags` are the axes of the cell: corpus, arm, fold,
+    seed. `inputs` are DVC outputs; each is tagged with its md5 from dvc.lock, which ties the run to exact data. With
+    `replace`, a finished run replaces the earlier runs of its cell in the same DVC experiment; MLflow keeps them as
+    deleted runs.
     """
     if os.environ.get("DEIDSYNTH_TRACKING") == "off":
         yield Tracker()
         return
     values = params.model_dump(mode="json") if isinstance(params, BaseModel) else params
-    all_tags = {"mlflow.runName": cell, **_circumstances(), **_md5(inputs), **(tags or {})}
+    all_tags = {"mlflow.runName": name or cell, "cell": cell, **_circumstances(), **_md5(inputs), **(tags or {})}
     start: dict[str, Any] = {
         "uri": tracking_uri(),
         "experiment": experiment,

@@ -37,7 +37,7 @@ def write(folder: Path, corpus: str, train=TRAIN, test=TEST, text_words=TEXT_WOR
     return folder
 
 
-@pytest.fixture(scope="module", params=["demo-es", "demo-sv"])
+@pytest.fixture(scope="module", params=["demo-en", "demo-es", "demo-sv"])
 def written(request, tmp_path_factory):
     """(corpus, folder with raw/ and public/)."""
     return request.param, write(tmp_path_factory.mktemp(request.param), request.param)
@@ -87,7 +87,7 @@ def surfaces(part: list[Note], label: str) -> set[str]:
     return {folded(note.surface(s)) for note in part for s in note.spans if s.label == label}
 
 
-@pytest.mark.parametrize("name", ["demo-es", "demo-sv"])
+@pytest.mark.parametrize("name", ["demo-en", "demo-es", "demo-sv"])
 def test_same_bytes_each_run(name, tmp_path):
     sizes = {"train": 30, "test": 10, "text_words": 5000}
     first = write(tmp_path / "first", name, **sizes)
@@ -131,12 +131,14 @@ def test_labels(corpus):
         assert min(counts.values()) >= least, counts
 
 
-def test_groups_and_lengths(corpus):
+def test_groups_and_lengths(corpus, written):
     sizes = Counter(note.group_id for note in corpus["train"])
     assert set(sizes.values()) == {1, 2, 3}
     assert not {note.group_id for note in corpus["test"]} & set(sizes)
     lengths = sorted(len(note.text.split()) for note in corpus["train"])
-    assert lengths[len(lengths) // 20] >= 115 and lengths[-len(lengths) // 20] <= 250
+    # English notes are short: they are read and written by a real language model.
+    shortest, longest = (75, 130) if written[0] == "demo-en" else (115, 250)
+    assert lengths[len(lengths) // 20] >= shortest and lengths[-len(lengths) // 20] <= longest
 
 
 def test_a_patient_keeps_name_and_numbers(corpus):
@@ -148,9 +150,10 @@ def test_a_patient_keeps_name_and_numbers(corpus):
     assert all(len(found) == 1 for found in records.values())
 
 
-def test_spans_with_spaces_and_line_breaks(corpus):
+def test_spans_with_spaces_and_line_breaks(corpus, written):
     broken = Counter(s.label for note in corpus["train"] for s in note.spans if "\n" in note.surface(s))
-    assert sum(broken.values()) >= 60 and {"PATIENT", "DOCTOR", "HOSPITAL", "DATE"} <= set(broken)
+    least = 40 if written[0] == "demo-en" else 60
+    assert sum(broken.values()) >= least and {"PATIENT", "DOCTOR", "HOSPITAL", "DATE"} <= set(broken)
 
 
 def test_names_streets_and_hospitals_of_the_parts_are_disjoint(corpus):
@@ -184,7 +187,7 @@ def test_dates_are_written_in_many_ways(corpus):
     assert len(shapes) >= 10
 
 
-@pytest.mark.parametrize("relative", ["hace", "igår", "ayer", "sedan"])
+@pytest.mark.parametrize("relative", ["hace", "igår", "ayer", "sedan", "yesterday", "since", "for"])
 def test_relative_dates_are_not_tagged(corpus, relative):
     assert not any(
         relative in note.surface(span).split()
@@ -196,7 +199,8 @@ def test_relative_dates_are_not_tagged(corpus, relative):
 
 def test_eponyms_and_departments_are_not_tagged(corpus):
     tagged = name_words(corpus["train"] + corpus["test"], *LABELS)
-    assert not tagged & {"parkinson", "crohn", "valsalva", "alzheimer", "dagkirurgin", "radiodiagnostico"}
+    departments = {"dagkirurgin", "radiodiagnostico", "radiology"}
+    assert not tagged & {"parkinson", "crohn", "valsalva", "alzheimer", *departments}
     assert any("Crohn" in note.text for note in corpus["train"])
 
 
@@ -263,7 +267,7 @@ def tagged_lines(note) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["demo-xx", "es", "demo-", "meddocan"])
 def test_unknown_language(name, tmp_path):
-    with pytest.raises(UserError, match="demo-es, demo-sv"):
+    with pytest.raises(UserError, match="demo-en, demo-es, demo-sv"):
         write(tmp_path, name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "params.yaml"]
     assert not any(path.is_file() for path in (tmp_path / "data").rglob("*"))

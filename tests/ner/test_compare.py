@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from mlflow import MlflowClient
 from scipy.stats import ttest_1samp
 
 from stages.ner import recall_first
+from stages.ner.cells import Cell
 from stages.ner.compare import compare
 from stages.ner.comparison import COLUMNS
 from stages.notes import note_table
@@ -360,10 +362,8 @@ def test_one_run_per_cell_however_often(project, store):
     assert "| demo | synthetic |" in experiment.tags["mlflow.note.content"]
     runs = client.search_runs([experiment.experiment_id])
     # Newest first is the order of the page, and that of the table.
-    assert [found.info.run_name for found in runs] == [
-        f"demo {arm} fold 1 seed {seed}" for seed in (2, 1) for arm in ARMS
-    ]
-    mixed = next(found for found in runs if found.info.run_name == "demo mixed fold 1 seed 2")
+    assert [found.info.run_name for found in runs] == [f"{arm}, seed {seed}" for seed in (2, 1) for arm in ARMS]
+    mixed = next(found for found in runs if found.info.run_name == "mixed, seed 2")
     assert {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"}.items() <= mixed.data.tags.items()
     budget = {"training notes": "102", "training words": "2000", "training steps": "20"}
     assert mixed.data.params == {"corpus": "demo", "arm": "mixed", "fold": "1", "seed": "2"} | budget
@@ -378,6 +378,20 @@ def test_one_run_per_cell_however_often(project, store):
     assert [(point.step, point.value) for point in history] == [(10, 0.1), (20, 0.312)]
     assert [artifact.path for artifact in client.list_artifacts(mixed.info.run_id)] == ["table.md"]
     assert "| demo | real |" in mixed.data.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize(
+    ("synthesized", "folds", "name"),
+    [
+        (["demo"], [2], "mixed, seed 1"),
+        (["demo"], [0, 2], "mixed, seed 1, fold 2"),
+        (["demo", "other"], [2], "mixed, seed 1, demo"),
+        (["demo", "other"], [0, 2], "mixed, seed 1, fold 2, demo"),
+    ],
+)
+def test_a_run_is_named_by_what_tells_it_from_the_others(synthesized, folds, name):
+    grid = SimpleNamespace(synthesized=synthesized, folds=folds)
+    assert Cell("demo", "mixed", 2, 1).short_name(grid) == name
 
 
 def test_arms_are_those_that_dvc_trains():

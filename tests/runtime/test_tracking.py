@@ -89,7 +89,7 @@ def test_a_killed_run_is_marked_when_its_cell_starts_again(store):
         ("cell", os.getpid(), host),
         ("other", killed.pid, host),
     ]:
-        tags = {"mlflow.runName": cell, "pid": str(process), "host": machine}
+        tags = {"mlflow.runName": cell, "cell": cell, "pid": str(process), "host": machine}
         client.create_run(experiment, tags=tags)
     with tracking.track("ner/train", "cell", {}):
         pass

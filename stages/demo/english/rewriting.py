@@ -1,0 +1,36 @@
+"""Rules that rewrite English notes, by prompt: patterns and replacements, applied in order."""
+
+REWRITES = {
+    "encyclopedia": (
+        (r"\s*\n\s*", " "),
+        (r"\bPast history: ", "Earlier conditions are "),
+        (r"\bAge: ", "The age is "),
+        (r"\bpresents with\b", "came to the doctor with"),
+        (r"\bis admitted for\b", "was taken to hospital for"),
+        (r"\bbrought in by ambulance from\b", "taken by ambulance from"),
+        (r"\bReports\b", "Is said to have"),
+        (r"\bPatient\b", "Person"),
+        (r"\bNo known allergies\b", "No allergies are known"),
+        (r"\bBP\b", "The blood pressure is"),
+        (r"\bHR\b", "the pulse is"),
+        (r"\b[Ff]or (a week|three days|\d+ (?:days|weeks|months))\b", r"over \1"),
+        (r"\bLabs\b", "The laboratory found"),
+        (r"\bLives\b", "The home is"),
+        (r"\bhas had\b", "suffered from"),
+    ),
+    "professional": (
+        (r"\s*\n\s*", " "),
+        (r"\bPast history: ", "Medical history: "),
+        (r"\bpresents with\b", "is evaluated for"),
+        (r"\bis admitted for\b", "is hospitalised for"),
+        (r"\bReports\b", "Endorses"),
+        (r"\btells of\b", "endorses"),
+        (r"\bNo known allergies\b", "No known hypersensitivity"),
+        (r"\bfever\b", "pyrexia"),
+        (r"\bcough\b", "tussis"),
+        (r"\bHR\b", "heart rate"),
+        (r"\bLabs\b", "Laboratory results"),
+        (r"\bhas had\b", "has experienced"),
+        (r"\bsince\b", "starting"),
+    ),
+}
