@@ -78,7 +78,10 @@ def compare(
     table = out / "table.md"
     table.write_text(report, encoding="utf-8")
     others = (out.parent / name / "table.md" for name in grid.rewritten)
-    describe("pretraining/compare", QUESTION, [table if path.parent.name == corpus else path for path in others])
+    charts = [f"1 bits per byte/{name}" for name in predicted["of"].unique(maintain_order=True)]
+    charts += [f"2 downstream/{name}" for name in downstream["of"].unique(maintain_order=True)]
+    reports = [table if path.parent.name == corpus else path for path in others]
+    describe("pretraining/compare", QUESTION, reports, charts, columns=len(charts))
     log(corpus, grid, predicted, downstream, trained, table)
     return f"\n{report}"
 

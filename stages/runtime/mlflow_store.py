@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from urllib.parse import quote, unquote
 from stages.runtime.errors import UserError, run
 
 _SQLITE = "sqlite:///"
+# The tag that holds an arrangement of an experiment's page, and the name of ours.
+_SHARED, _VIEW = "mlflow.sharedViewState.", "deidsynth"
 
 # Takes a message of a Tracker: metrics, an artifact, or the status with which the run ends.
 Send = Callable[[dict[str, Any]], None]
@@ -60,12 +62,32 @@ def open_run(
     return send
 
 
-def describe(experiment: str, question: str, tables: Iterable[Path]) -> None:
-    """Show a question and the tables that answer it, as far as they exist, at the top of an experiment's page."""
+def describe(experiment: str, question: str, tables: Iterable[Path], charts: Sequence[str], columns: int) -> None:
+    """Show a question and the tables that answer it, as far as they exist, at the top of an experiment's page.
+
+    The metrics `charts`, named `section/metric`, are drawn in this order, above all others; the first `columns` of
+    them are columns of the list of runs. Without that, MLflow sorts charts by name and lists runs without a score.
+    """
     if os.environ.get("DEIDSYNTH_TRACKING") != "off":
         reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
         client, experiment_id = _open(tracking_uri(), experiment)
         client.set_experiment_tag(experiment_id, "mlflow.note.content", "\n".join([f"# {question}\n", *reports]))
+        client.set_experiment_tag(experiment_id, f"{_SHARED}{_VIEW}", _view(charts, columns))
+
+
+def _view(charts: Sequence[str], columns: int) -> str:
+    """What MLflow's page stores when a person shares how they have arranged it; metrics left out come last."""
+    names = dict.fromkeys(chart.partition("/")[0] for chart in charts)
+    kept = {"isGenerated": True, "deleted": False}
+    sections = [{"uuid": name, "name": name, "display": True, "isReordered": False, **kept} for name in names]
+    cards = [
+        {"type": "BAR", "runsCountToCompare": 10, "metricSectionId": chart.partition("/")[0], "uuid": chart, **kept}
+        | {"metricKey": chart}
+        for chart in charts
+    ]
+    shown = [f"metrics.`{chart}`" for chart in charts[:columns]]
+    state = {"selectedColumns": shown, "compareRunSections": sections, "compareRunCharts": cards}
+    return json.dumps(state, separators=(",", ":"))
 
 
 def minutes(experiment: str, tags: Mapping[str, str]) -> float | None:
@@ -83,12 +105,15 @@ def minutes(experiment: str, tags: Mapping[str, str]) -> float | None:
 def page(experiment: str) -> str | None:
     """The address of an experiment's charts, below that of MLflow's server; None if there is no such experiment.
 
-    Without these parameters MLflow opens its pages for language-model applications, which show no score.
+    Without these parameters MLflow opens its pages for language-model applications, which show no score. The last of
+    them arranges the charts as `describe` was told.
     """
     client, _ = _open(tracking_uri())
     known = client.get_experiment_by_name(experiment)
-    view = "compareRunsMode=CHART&workflowType=machine_learning"
-    return f"/#/experiments/{known.experiment_id}/runs?{view}" if known else None
+    if not known:
+        return None
+    arranged = f"&viewStateShareKey={_VIEW}" if f"{_SHARED}{_VIEW}" in known.tags else ""
+    return f"/#/experiments/{known.experiment_id}/runs?compareRunsMode=CHART&workflowType=machine_learning{arranged}"
 
 
 def tracking_uri() -> str:

@@ -71,6 +71,14 @@ def test_the_page_of_an_experiment_is_that_of_its_charts(store):
     made = MlflowClient(store).create_experiment("ner/compare")
     view = "compareRunsMode=CHART&workflowType=machine_learning"
     assert mlflow_store.page("ner/compare") == f"/#/experiments/{made}/runs?{view}"
+    mlflow_store.describe("ner/compare", "How much?", [], ["test/f1", "test/leaks", "training/loss"], columns=2)
+    assert mlflow_store.page("ner/compare") == f"/#/experiments/{made}/runs?{view}&viewStateShareKey=deidsynth"
+    tag = MlflowClient(store).get_experiment(made).tags["mlflow.sharedViewState.deidsynth"]
+    state = json.loads(tag)
+    assert [card["metricKey"] for card in state["compareRunCharts"]] == ["test/f1", "test/leaks", "training/loss"]
+    assert [card["metricSectionId"] for card in state["compareRunCharts"]] == ["test", "test", "training"]
+    assert [section["uuid"] for section in state["compareRunSections"]] == ["test", "training"]
+    assert state["selectedColumns"] == ["metrics.`test/f1`", "metrics.`test/leaks`"]
 
 
 def alive(folder: Path) -> list[str]:
