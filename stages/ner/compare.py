@@ -13,8 +13,8 @@ from stages.runtime.outputs import read_json, write_json
 from stages.runtime.stage import InFolder, OutFolder, stage
 from stages.runtime.tracking import track
 
-# The scores in the order of MLflow's charts: those that decide, then the others.
-_FIRST = dict.fromkeys(("strict_f1", "strict_recall", "leaks_per_note", "blind_recall", *comparison.COLUMNS))
+# The scores in the order of MLflow's charts: those that decide, then the others, each once.
+_CHARTS = dict.fromkeys(("strict_f1", "strict_recall", "leaks_per_note", "blind_recall", *comparison.COLUMNS))
 
 
 @stage("ner.compare")
@@ -68,21 +68,21 @@ def compare(
     for cell in reversed(wanted):
         log(cell, cell.short_name(grid), trained[cell], evaluated[cell], table)
     tables = [table if name == corpus else out.parent / name / table.name for name in grid.synthesized]
-    describe("ner/compare", comparison.QUESTION, tables, [f"1 test/{name}" for name in _FIRST], columns=3)
+    describe("ner/compare", comparison.QUESTION, tables, [f"1 test/{name}" for name in _CHARTS], columns=3)
     return f"{len(counts)} arms compared\n\n{table.read_text(encoding='utf-8')}"
 
 
-def log(cell: Cell, name: str, trained: Mapping[str, Any], evaluated: Mapping[str, Any], table: Path) -> None:
+def log(cell: Cell, shown: str, trained: Mapping[str, Any], evaluated: Mapping[str, Any], table: Path) -> None:
     """Log one MLflow run for a cell: scores, F1 of every label, the learning curve, and the table of all arms.
 
-    The page calls it `name`. The run replaces earlier runs of the cell, so that the page shows every cell once.
+    The page calls it `shown`. The run replaces earlier runs of the cell, so that the page shows every cell once.
     MLflow sorts metrics into sections by what precedes the slash, hence the numbers; an arm has the same colour in
     all charts.
     """
     text = table.read_text(encoding="utf-8")
     tags = {**cell._asdict(), "mlflow.runColor": COLOURS[cell.arm], "mlflow.note.content": text}
     budget = {f"training {name}": trained[name] for name in ("notes", "words", "steps")}
-    with track("ner/compare", cell.name, {**cell._asdict(), **budget}, tags, replace=True, name=name) as tracker:
+    with track("ner/compare", cell.name, {**cell._asdict(), **budget}, tags, replace=True, name=shown) as tracker:
         test = {name: evaluated["scores"][name] for name in comparison.COLUMNS}
         labels = {label: row["f1"] for label, row in evaluated["labels"].items()}
         tracker.log({"1 test": test, "2 label F1": labels})

@@ -77,14 +77,14 @@ def describe(experiment: str, question: str, tables: Iterable[Path], charts: Seq
 
 def _view(charts: Sequence[str], columns: int) -> str:
     """What MLflow's page stores when a person shares how they have arranged it; metrics left out come last."""
-    names = dict.fromkeys(chart.partition("/")[0] for chart in charts)
+    section_of = {chart: chart.partition("/")[0] for chart in charts}
     kept = {"isGenerated": True, "deleted": False}
-    sections = [{"uuid": name, "name": name, "display": True, "isReordered": False, **kept} for name in names]
-    cards = [
-        {"type": "BAR", "runsCountToCompare": 10, "metricSectionId": chart.partition("/")[0], "uuid": chart, **kept}
-        | {"metricKey": chart}
-        for chart in charts
+    sections = [
+        {"uuid": section, "name": section, "display": True, "isReordered": False, **kept}
+        for section in dict.fromkeys(section_of.values())
     ]
+    bars = {"type": "BAR", "runsCountToCompare": 10, **kept}
+    cards = [{"uuid": chart, "metricKey": chart, "metricSectionId": section_of[chart], **bars} for chart in charts]
     shown = [f"metrics.`{chart}`" for chart in charts[:columns]]
     state = {"selectedColumns": shown, "compareRunSections": sections, "compareRunCharts": cards}
     return json.dumps(state, separators=(",", ":"))
