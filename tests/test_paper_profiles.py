@@ -133,7 +133,7 @@ def test_paper_1_from_base_models_to_a_score(protocol):
     assert (adapter["r"], adapter["lora_alpha"], adapter["modules_to_save"]) == (8, 32, None)
 
     read = {"base": "base/decoder", "model": f"generator/{cell}", "prompts": "prompts", "train": "train"}
-    run("synthesis_generate", **axes, **read, out=f"generated/{cell}", metrics="generate.json")
+    run("synthesis_generate", **axes, **read, out=f"generated/{cell}", unadapted="unadapted", metrics="generate.json")
     invented = list(note_table.read(f"generated/{cell}"))
     openings = tuple(" ".join(note.text.split()[:3]) for note in note_table.read("prompts"))
     assert all(note.text.startswith(openings) for note in invented)

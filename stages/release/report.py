@@ -41,6 +41,8 @@ def report(
     predictions: InFolder,
     split: InFolder,
     annotator: InFolder,
+    annotated: InFolder,
+    unadapted: InFolder,
     synthesis: InFolder,
     gate: InFile,
     ablations: InFolder,
@@ -53,12 +55,16 @@ def report(
 ) -> str:
     """Write two self-contained HTML pages: the report, which quotes no note, and the private page of every error.
 
+    The report of an invented corpus, one of `grid.demos`, shows some invented notes and what the base decoder writes.
+
     compare: the comparison of the arms by ner_compare.
     train: metrics of ner_train, by arm, corpus, fold and seed.
     evaluate: metrics of ner_evaluate, likewise.
     predictions: test notes with predicted spans, likewise.
     split: gold notes by corpus, fold and role.
     annotator: the annotator's training notes, by corpus, fold and seed.
+    annotated: invented notes with machine tags, by fold and seed.
+    unadapted: texts of the unadapted base decoder, likewise.
     synthesis: metrics of the synthesis stages.
     gate: report of corpora_check.
     ablations: results of the ablations.
@@ -72,6 +78,9 @@ def report(
     by_label = tables["labels"].pivot("arm", index=["label", "gold"], values="strict_f1")
     counts = count(sources, grid, corpus)
     curves = sorted((ablations / settings.ablations).glob("*/curve.svg")) if settings.ablations else []
+    first = f"{grid.folds[0]}/{grid.seeds[0]}"
+    # Of other corpora, invented notes may quote real ones.
+    examples = list(report_content.examples(annotated / first, unadapted / first)) if corpus in grid.demos else []
     page = pages.render(
         "templates/report.html.j2",
         frame=FRAME,
@@ -91,6 +100,7 @@ def report(
         labels=by_label.sort("gold", descending=True, maintain_order=True).to_dicts(),
         confusion=[report_content.matrix(tables["confusion"], row["arm"]) for row in arms],
         calibration=[report_content.calibration(sources, corpus, row["arm"], grid) for row in arms],
+        examples=examples,
         ablations={file.parent.name: base64.b64encode(file.read_bytes()).decode() for file in curves},
         gates=report_content.gates(synthesis, gate, corpus),
         cost=report_content.cost(sources, synthesis, corpus, grid),
@@ -98,7 +108,7 @@ def report(
         settings=Path("params.yaml").read_text(encoding="utf-8"),
     )
     (out / FILE).write_text(page, encoding="utf-8")
-    lineage.write(out, [])
+    lineage.write(out, lineage.read(annotated / first) if examples else [])
     values, reads = error_page.content(corpus, grid, sources, settings.texts)
     (errors / FILE).write_text(pages.render("templates/errors.html.j2", frame=FRAME, **values), encoding="utf-8")
     lineage.write(errors, reads)

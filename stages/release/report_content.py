@@ -1,4 +1,4 @@
-"""What the report shows: numbers and names, and no text of a note."""
+"""What the report shows: numbers and names, and no text of a note but those of invented corpora."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +70,22 @@ def leaks(
             upper = max(upper, 3000 / len(replicates[0].note_ids))
             row["arms"][arm] = {"left": float(rates.mean()), "upper": upper}
     return sorted(rows.values(), key=lambda row: -row["gold"])
+
+
+def examples(annotated: Path, unadapted: Path) -> Iterator[dict[str, Any]]:
+    """Yield the tagged invented notes for which there is a text of the unadapted base decoder.
+
+    `parts` are the note's text in pieces, each with its label or None; `unadapted` is the other text.
+    """
+    texts = {note.note_id: note.text for note in note_table.read(unadapted)}
+    for note in note_table.read(annotated) if texts else ():
+        if note.note_id not in texts:
+            continue
+        parts, end = [], 0
+        for span in note.spans:
+            parts += [(note.text[end : span.start], None), (note.surface(span), span.label)]
+            end = span.end
+        yield {"parts": [*parts, (note.text[end:], None)], "unadapted": texts[note.note_id]}
 
 
 def matrix(confusion: pl.DataFrame, arm: str) -> dict[str, Any]:

@@ -19,13 +19,16 @@ from stages.generation.server import Server, ServersPermitted
 from stages.lm import models
 from stages.lm.models import ModelFolder
 from stages.notes import note_table, units
-from stages.notes.note_table import NoteTable
+from stages.notes.note_table import Note, NoteTable
 from stages.runtime import lineage
 from stages.runtime.console import progress
 from stages.runtime.errors import UserError
 from stages.runtime.outputs import write_json
 from stages.runtime.stage import InFolder, OutFile, OutFolder, Run, stage
 from stages.synthesis import acceptance, adaptation
+
+# Most tokens of a text of the unadapted base decoder.
+_UNADAPTED_TOKENS = 200
 
 
 class Generate(Sampling):
@@ -47,6 +50,9 @@ class Generate(Sampling):
     """Sampling ends short of the volume when this multiple of it has been sampled."""
     drop: acceptance.Drop = acceptance.Drop()
     """Which sampled texts are dropped."""
+    unadapted: int = Field(default=0, ge=0)
+    """Texts that the base decoder as it is writes too, from the prompts of as many invented notes, in this process.
+    The report of an invented corpus (`grid.demos`) shows them side by side."""
     server: str | None = None
     """Name under which an OpenAI-compatible server has the adapted decoder, as given to vLLM's `--lora-modules` for
     example; null samples in this process. With a server, `chunk` is the number of texts requested at once: set it to
@@ -67,6 +73,7 @@ def generate(
     prompts: NoteTable,
     train: NoteTable,
     out: OutFolder,
+    unadapted: OutFolder,
     metrics: OutFile,
     settings: Generate,
     permitted: ServersPermitted,
@@ -80,6 +87,7 @@ def generate(
     train: the full training part; the volume is a multiple of its words.
     seed: seed of the replicate; each text gets its own random numbers from it.
     out: a note table of invented notes without tags.
+    unadapted: texts that the base decoder, as it is, writes from the prompts of the first of them.
     metrics: texts kept and dropped by reason, their words and tokens.
     """
     adapted = adaptation.read(base, model)
@@ -113,6 +121,9 @@ def generate(
             f"none of the sampled texts could be kept ({dropped}); adapt the decoder longer, or change "
             "synthesis.generate"
         )
+    first = list(islice(note_table.read(out), settings.unadapted))
+    note_table.write(unadapted, without_adaptation(base, first, dict(starts), settings, store))
+    lineage.write(unadapted, reads)
     write_json(metrics, result)
     return f"{result['kept']} of {result['sampled']} texts kept, {result['words']} of the {target} words asked for"
 
@@ -169,6 +180,23 @@ def texts(
                 place = {"chunk": chunk, "position": position, "seed": [seed, number]}
                 yield answer, {"model": engine.name, "prompt": prompt, **place}
             bar.set_postfix_str(f"{100 * words / target:.0f} % of the volume sampled", refresh=False)
+
+
+def without_adaptation(
+    base: Path, notes: list[Note], starts: dict[str, Start], settings: Generate, store: AnswerStore
+) -> Iterator[Note]:
+    """Yield what the base decoder writes with the prompt and the random numbers of each of these invented notes."""
+    if not notes:
+        return
+    limit = {"max_new_tokens": min(settings.max_new_tokens, _UNADAPTED_TOKENS)}
+    engine = InProcess(base, settings.model_copy(update=limit))
+    begins = [starts[note.provenance["prompt"]] for note in notes]
+    asked = [
+        Request(begin.text, tuple(note.provenance["seed"]), settings.keep_prompt, begin.tokens, begin.rest)
+        for note, begin in zip(notes, begins, strict=True)
+    ]
+    for note, answer in zip(notes, answers(engine, asked, store), strict=True):
+        yield Note(note.note_id, note.group_id, answer.text)
 
 
 if __name__ == "__main__":

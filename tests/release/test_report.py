@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from stages.ner.compare import compare
+from stages.notes import note_table
+from stages.notes.note_table import Note, Span
 from stages.release import report_content
 from stages.release.report import report
-from stages.runtime import lineage
+from stages.runtime import lineage, params
 from stages.runtime.lineage import Read
 from stages.runtime.outputs import read_json, write_json
 from tests.ner import test_compare
@@ -44,6 +46,10 @@ def project(workdir: Path) -> Path:
             write_json(f"synthesis/generate/demo/{fold}/{seed}.json", sampled)
             gate = {"passed": True, "expectations": 7, "findings": [FINDING]}
             write_json(f"synthesis/check/demo/{fold}/{seed}.json", gate)
+    tagged = Note("n1", "n1", "Paciente: Ana Ruiz.", (Span(10, 18, "NAME"),))
+    note_table.write("annotated/0/1", [tagged, Note("n2", "n2", "Otra nota.")])
+    lineage.write("annotated/0/1", [Read("demo/0/train", "real", "generator")])
+    note_table.write("unadapted/0/1", [Note("n1", "n1", "Paciente: el lugar <b>")])
     write_json("gate.json", {"passed": True, "expectations": 5, "findings": [FINDING | {"success": True}]})
     Path("ablations/p/volume").mkdir(parents=True)
     Path("ablations/p/volume/curve.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
@@ -54,6 +60,7 @@ def project(workdir: Path) -> Path:
 
 def run_report() -> None:
     more = {"compare": "compare", "synthesis": "synthesis", "gate": "gate.json", "ablations": "ablations"}
+    more |= {"annotated": "annotated", "unadapted": "unadapted"}
     run(report, **FOLDERS, **more, out="out", errors="errors")
 
 
@@ -123,6 +130,20 @@ def test_the_report_has_what_it_rests_on(project):
     assert "place 6 0 500 0 500 1,000 1,000 0 500" in text
     city = re.search(r"CITY 6 1\.000 1\.000 0\.000 1\.000", text)
     assert city
+
+
+def test_invented_notes_are_shown_where_the_corpus_is_invented_too(project):
+    run_report()
+    assert "Invented notes" not in Path("out/index.html").read_text()
+    content = params.read("params.yaml")
+    content["grid"]["demos"] = ["demo"]
+    write_params(content)
+    run_report()
+    page = Path("out/index.html").read_text()
+    assert "Paciente: <mark>Ana Ruiz<small>NAME</small></mark>." in page
+    assert "<td>Paciente: el lugar &lt;b&gt;</td>" in page
+    assert "Otra nota" not in page
+    assert lineage.read("out") == {Read("demo/0/train", "real", "generator")}
 
 
 def test_without_ablations_there_is_no_such_part(project):

@@ -87,7 +87,8 @@ def sampled(base, generator, **changes):
     } | changes  # fmt: skip
     runs.write_params({"synthesis": {"generate": section}, "catalog": {"demo": {"servers_permitted": False}}})
     cell = {"corpus": "demo", "fold": 0, "seed": 1, "base": base, "model": generator, "prompts": "select"}
-    runs.run(generate, **cell, train="train", out="data/generated/demo/0/1", metrics="generated.json")
+    made = {"out": "data/generated/demo/0/1", "unadapted": "data/unadapted", "metrics": "generated.json"}
+    runs.run(generate, **cell, train="train", **made)
     return list(note_table.read("data/generated/demo/0/1"))
 
 

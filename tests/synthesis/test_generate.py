@@ -29,7 +29,7 @@ SETTINGS = {
     "max_new_tokens": 40, "volume": 2.0, "chunk": 8, "attempts": 6, "precision": "fp32",
     "drop": {"unfinished": False, "min_words": 3, "repetition": 0.9, "near_duplicate": 0.9},
 }  # fmt: skip
-OUT = "data/generated/demo/0/1"
+OUT, UNADAPTED = "data/generated/demo/0/1", "data/unadapted/demo/0/1"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def project(workdir, trained):
 
 ARGUMENTS = {
     "corpus": "demo", "fold": 0, "seed": 1, "base": "base", "model": "generator", "prompts": "prompts",
-    "train": "train", "out": OUT, "metrics": "metrics.json",
+    "train": "train", "out": OUT, "unadapted": UNADAPTED, "metrics": "metrics.json",
 }  # fmt: skip
 
 
@@ -116,6 +116,24 @@ def test_the_same_seed_gives_the_same_texts_and_lineage_has_model_and_prompts(pr
     for changes in ({"prompt": "first_words_no_pii"}, {"keep_prompt": False}):
         run(**changes)
         assert Read("demo/0/prompts", "real", "prompts") in lineage.read(OUT)
+
+
+def test_the_base_decoder_writes_from_the_same_prompts(project):
+    """Here the generator is the base decoder, so that it writes the same notes."""
+    run()
+    assert list(note_table.read(UNADAPTED)) == []
+    found, _ = run(unadapted=3)
+    pairs = [(note.note_id, note.text) for note in found[:3]]
+    assert [(note.note_id, note.text) for note in note_table.read(UNADAPTED)] == pairs
+    assert lineage.read(UNADAPTED) == lineage.read(OUT)
+    # Another generator writes other notes, the base decoder still writes these.
+    tiny.decoder(project / "generator", seed=5)
+    adaptation.write(project / "generator", Adaptation("full", "note", 128, models.digest(project / "base")))
+    run(unadapted=3, drop=SETTINGS["drop"] | {"min_words": 1})
+    texts = {note.text for note in note_table.read(UNADAPTED)}
+    assert len(texts) == 3
+    assert not texts & {note.text for note in note_table.read(OUT)}
+    assert all(text.startswith(("Nombre: ", "Edad: ")) for text in texts)
 
 
 def test_the_prompt_can_be_taken_off(project):
