@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -150,14 +150,27 @@ def from_config(architecture: str, config: dict[str, Any], tokenizer: Any, role:
         raise UserError(f"params.yaml: architecture {architecture} with this config: {error}") from None
 
 
-def reinitialised(folder: str | Path, role: Role) -> Any:
-    """The language model in a folder with new random weights (seed torch before), on the CPU in fp32."""
+def reinitialised(folder: str | Path, role: Role, changes: Mapping[str, Any]) -> Any:
+    """The language model in a folder with new random weights (seed torch before), on the CPU in fp32.
+
+    `changes` are keys of its config with other values. UserError for a key that it does not have, or a shape that its
+    architecture does not take.
+    """
     quieten()
     import torch
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(resolve(folder))
-    return getattr(transformers, _LANGUAGE_MODELS[role]).from_config(config, dtype=torch.float32)
+    for key, value in changes.items():
+        if key not in config.to_dict():
+            raise UserError(
+                f"{folder}: the config of this {config.model_type} model has no key {key}; correct the name"
+            )
+        setattr(config, key, value)
+    try:
+        return getattr(transformers, _LANGUAGE_MODELS[role]).from_config(config, dtype=torch.float32)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{folder}: {config.model_type} does not take this shape: {error}") from None
 
 
 def device() -> str:

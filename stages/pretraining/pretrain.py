@@ -32,6 +32,9 @@ class Pretrain(LanguageModelling):
 
     start: Literal["scratch", "base"]
     """scratch: random weights in the shape of the base model, different ones for every seed; base: its weights."""
+    shape: dict[Role, dict[str, Any]] = Field(default={})
+    """For scratch, by kind (decoder, encoder): keys of the base model's config with other values. So models can be
+    smaller than the base; they keep its architecture and its tokenizer."""
     epochs: float = Field(gt=0)
     """Passes over a mixture whose `repeat` is 1. The steps follow from the tokens that the mixture's recipe asks for,
     by the corpus's base decoder, so that mixtures of equal size are trained on for equally many tokens."""
@@ -106,7 +109,7 @@ def fit(
     masking = packing.Masking.of(tokenizer, settings.mask) if kind == "encoder" and settings.mask else None
     best: dict[str, Any] = {}
     for rate in (settings.learning_rate, *settings.other_rates):
-        model = start(kind, base, settings.start, seed).to(models.device())
+        model = start(kind, base, settings.start, seed, settings.shape.get(kind)).to(models.device())
         blocks = packing.Stream(train, context, steps * settings.batch, seed, masking)
         select = training.Selection(packing.Blocks(validation, context, masking), settings.evaluations)
         tried, folder = settings.model_copy(update={"learning_rate": rate}), run.scratch / f"{rate:g}"
@@ -155,14 +158,16 @@ def validation_groups(sizes: Mapping[str, int], share: float) -> set[str]:
     return {group for group, position in positions.items() if position < bound}
 
 
-def start(kind: Role, base: Path, how: Literal["scratch", "base"], seed: int) -> Any:
-    """The model before training: the base's weights, or random ones in its shape, drawn by the seed."""
+def start(
+    kind: Role, base: Path, how: Literal["scratch", "base"], seed: int, shape: Mapping[str, Any] | None = None
+) -> Any:
+    """The model before training: the base's weights, or random ones drawn by the seed, in its shape or in `shape`."""
     if how == "base":
         return models.load_decoder(base) if kind == "decoder" else models.load_masked(base)
     import torch
 
     torch.manual_seed(seed)
-    return models.reinitialised(base, kind)
+    return models.reinitialised(base, kind, shape or {})
 
 
 if __name__ == "__main__":

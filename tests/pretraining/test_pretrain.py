@@ -168,6 +168,18 @@ def test_scratch_draws_other_weights_for_other_seeds_and_no_base_weights(project
     assert not torch.equal(begun("scratch", 1), begun("base", 1))
 
 
+def test_scratch_can_be_smaller_than_the_base(project):
+    out, _ = train(start="scratch", shape={"decoder": {"hidden_size": 16, "num_hidden_layers": 1}})
+    config, base = models.load_decoder(out).config, models.load_decoder("decoder").config
+    assert (config.hidden_size, config.num_hidden_layers) == (16, 1)
+    assert (config.model_type, config.vocab_size) == (base.model_type, base.vocab_size)
+    # The other kind keeps its shape.
+    out, _ = train("encoder", start="scratch", shape={"decoder": {"hidden_size": 16}})
+    assert models.load_masked(out).config.hidden_size == models.load_masked("encoder").config.hidden_size
+    with pytest.raises(UserError, match="the config of this llama model has no key hidden"):
+        train(start="scratch", shape={"decoder": {"hidden": 16}})
+
+
 def test_a_killed_pretraining_resumes_to_the_same_model(project, monkeypatch):
     whole = models.hashes(train(other_rates=[0.02])[0])
     fit, calls = training.fit, []
