@@ -65,8 +65,9 @@ def open_run(
 def describe(experiment: str, question: str, tables: Iterable[Path], charts: Sequence[str], columns: int) -> None:
     """Show a question and the tables that answer it, as far as they exist, at the top of an experiment's page.
 
-    The metrics `charts`, named `section/metric`, are drawn in this order, above all others; the first `columns` of
-    them are columns of the list of runs. Without that, MLflow sorts charts by name and lists runs without a score.
+    The metrics `charts`, named `section/metric`, are drawn in this order; MLflow draws others of the same section
+    before them. The first `columns` of them are columns of the list of runs. Without that, MLflow sorts charts by name
+    and lists runs without a score.
     """
     if os.environ.get("DEIDSYNTH_TRACKING") != "off":
         reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
@@ -76,7 +77,7 @@ def describe(experiment: str, question: str, tables: Iterable[Path], charts: Seq
 
 
 def _view(charts: Sequence[str], columns: int) -> str:
-    """What MLflow's page stores when a person shares how they have arranged it; metrics left out come last."""
+    """What MLflow's page stores when a person shares how they have arranged it."""
     section_of = {chart: chart.partition("/")[0] for chart in charts}
     kept = {"isGenerated": True, "deleted": False}
     sections = [

@@ -3,12 +3,17 @@
 import base64
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -16,7 +21,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from stages.runtime import mlflow_store
+from stages.ner.cells import COLOURS
+from stages.runtime import mlflow_store, tracking
 from tests.graph import ROOT
 
 pytestmark = pytest.mark.slow
@@ -26,6 +32,11 @@ Ask = Callable[..., tuple[int, bytes]]
 @pytest.fixture
 def server(store: str, tmp_path: Path, loopback: None) -> Iterator[tuple[subprocess.Popen, str, Ask]]:
     """The server on an empty store, its password, and a function that asks it."""
+    yield from serving(tmp_path, "no comparison yet: `make repro` makes one")
+
+
+def serving(tmp_path: Path, second: str) -> Iterator[tuple[subprocess.Popen, str, Ask]]:
+    """What `server` yields, where the second line that `make ui` prints begins with `second`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -38,7 +49,8 @@ def server(store: str, tmp_path: Path, loopback: None) -> Iterator[tuple[subproc
     first = process.stdout.readline()
     password = first.split()[-1]
     assert first == f"http://127.0.0.1:{port} - user admin, password {password}\n"
-    assert process.stdout.readline() == "no comparison yet: `make repro` makes one\n"
+    charts = process.stdout.readline()
+    assert charts.startswith(second)
 
     def ask(path: str, password: str = "", body: Any = None) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
@@ -57,6 +69,7 @@ def server(store: str, tmp_path: Path, loopback: None) -> Iterator[tuple[subproc
             break
         except URLError:
             time.sleep(0.5)
+    ask.charts = charts.split()[-1]  # type: ignore[attr-defined]
     yield process, password, ask
     process.kill()
     process.wait()
@@ -79,6 +92,69 @@ def test_the_page_of_an_experiment_is_that_of_its_charts(store):
     assert [card["metricSectionId"] for card in state["compareRunCharts"]] == ["test", "test", "training"]
     assert [section["uuid"] for section in state["compareRunSections"]] == ["test", "training"]
     assert state["selectedColumns"] == ["metrics.`test/f1`", "metrics.`test/leaks`"]
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs a browser: apt-get install chromium")
+def test_a_browser_shows_the_scores_of_every_arm(store, tmp_path, loopback):
+    """The page that `make ui` prints, as Chromium draws it."""
+    for arm, score in {"real": 0.984, "synthetic": 0.901}.items():
+        tags = {"mlflow.runColor": COLOURS[arm]}
+        with tracking.track("ner/compare", arm, {}, tags, replace=True, name=f"{arm}, seed 1") as run:
+            run.log({"test": {"precision": score, "strict_f1": score, "leaks_per_note": 1 - score}})
+    charts = ["test/strict_f1", "test/leaks_per_note", "test/precision"]
+    mlflow_store.describe("ner/compare", "How much does it cost?", [], charts, columns=2)
+    with contextmanager(serving)(tmp_path, "the arms side by side: ") as (_, password, ask):
+        server, _, path = ask.charts.partition("/#")
+        with logged_in(server, password) as address:
+            options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--virtual-time-budget=60000"]
+            options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+            options += [f"--user-data-dir={tmp_path / 'browser'}", "--window-size=1400,1600", "--dump-dom"]
+            shown = subprocess.run(
+                ["chromium", *options, f"{address}/#{path}"], capture_output=True, text=True, timeout=180
+            )
+    page = words(shown.stdout)
+    assert "How much does it cost?" in page
+    drawn = re.findall(r"test/(\w+) ([\d.]+) ([\d.]+) [\d. ]+ real, seed 1 synthetic, seed 1", page)
+    assert drawn == [("strict_f1", "0.98", "0.90"), ("leaks_per_note", "0.02", "0.10"), ("precision", "0.98", "0.90")]
+
+
+@contextmanager
+def logged_in(server: str, password: str) -> Iterator[str]:
+    """The address of the server for a browser that cannot type: what it asks is passed on with the login."""
+    login = f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"
+
+    class PassOn(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+            headers = {"Authorization": login, "Content-Type": self.headers.get("Content-Type", "")}
+            try:
+                reply = build_opener(ProxyHandler({})).open(
+                    Request(f"{server}{self.path}", body, headers), timeout=60
+                )
+            except HTTPError as error:
+                reply = error
+            with reply:
+                content = reply.read()
+                self.send_response(reply.status)
+                self.send_header("Content-Type", reply.headers.get("Content-Type", "text/plain"))
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), PassOn) as between:
+        threading.Thread(target=between.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{between.server_port}"
+        between.shutdown()
+
+
+def words(page: str) -> str:
+    """What a reader of an HTML page sees."""
+    return " ".join(re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", page).split())
 
 
 def alive(folder: Path) -> list[str]:
