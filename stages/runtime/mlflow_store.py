@@ -66,8 +66,8 @@ def describe(experiment: str, question: str, tables: Iterable[Path], charts: Seq
     """Show a question and the tables that answer it, as far as they exist, at the top of an experiment's page.
 
     The metrics `charts`, named `section/metric`, are drawn in this order; MLflow draws others of the same section
-    before them. The first `columns` of them are columns of the list of runs. Without that, MLflow sorts charts by name
-    and lists runs without a score.
+    before them. The first `columns` of them are columns of the list of runs. Left to itself, MLflow sorts charts by
+    name and lists runs without a score.
     """
     if os.environ.get("DEIDSYNTH_TRACKING") != "off":
         reports = [table.read_text(encoding="utf-8") for table in tables if table.is_file()]
