@@ -235,9 +235,19 @@ def machine() -> dict[str, Any]:
         "cpu": model[1].strip() if model else platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+        "gpu": gpu(),
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def gpu() -> str | None:
+    """The name of the first NVIDIA GPU, which stages compute on if there is one; None without."""
+    try:
+        names = output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    except (OSError, UserError):
+        return None
+    return names.partition("\n")[0] or None
 
 
 def output(*command: str, cwd: Path | None = None, **variables: str) -> str:

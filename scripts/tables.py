@@ -59,13 +59,14 @@ def table(kind: str, study: str, root: str) -> str:
         return "\n" + "".join(map(summary, found))
     record = read_json(folder / "study.json")
     machine, restored = record["machine"], len(record.get("restored", []))
+    gpu = f"one {machine['gpu']}" if machine.get("gpu") else "no GPU"
     computed = sum(record["seconds"].values()) / 60
     note = f" ({restored} cells unchanged since an earlier run, with its times)" if restored else ""
     tables = "\n".join(table.read_text(encoding="utf-8") for table in found)
     return (
         f"\n{tables}\n"
         f"`make study PROFILE={study}` at commit {record['commit'][:10]}: {computed:.0f} minutes of stages{note} on "
-        f"{machine['cores']} cores ({machine['cpu']}), no GPU. Settings, times and scores: "
+        f"{machine['cores']} cores ({machine['cpu']}), {gpu}. Settings, times and scores: "
         f"[results/{study}]({root}results/{study}).\n\n"
     )
 
