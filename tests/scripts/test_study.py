@@ -171,3 +171,12 @@ def test_a_study_records_what_finished_and_continues(project, capfd):
     assert set(recorded["restored"]) == {*CELLS} - {"ner_compare@own"}
     assert set(recorded["seconds"]) == {"corpora_prepare@own", "corpora_check@own", "ner_compare@own"}
     assert written == {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+
+
+def test_the_record_of_a_machine_names_its_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert study.machine()["gpu"] is None
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho Slide Rule 2\necho Slide Rule 3\n")
+    tool.chmod(0o755)
+    assert study.machine()["gpu"] == "Slide Rule 2"

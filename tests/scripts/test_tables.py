@@ -107,3 +107,11 @@ def test_ablations_show_their_points_and_the_missing_ones(workdir):
 def test_pages_show_what_results_record():
     for page in tables.pages():
         assert tables.filled(page) == page.read_text(encoding="utf-8"), f"{page}: run `make tables`"
+
+
+def test_a_record_made_on_a_gpu_names_it(workdir):
+    Path("results/small/metrics/ner/compare/own").mkdir(parents=True)
+    Path("results/small/metrics/ner/compare/own/table.md").write_text("| arm |\n")
+    write_json("results/small/study.json", {**RECORD, "machine": {**RECORD["machine"], "gpu": "Slide Rule 2"}})
+    content = filled("<!-- study small -->\n<!-- /study -->")
+    assert "on 2 cores (Abacus), one Slide Rule 2. Settings" in content
