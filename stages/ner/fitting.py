@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from stages.lm import models, tokenised, training
 from stages.lm.optimisation import Budget, Optimisation
-from stages.ner import ceiling
+from stages.ner import ceiling, words
 from stages.ner.examples import Examples, tokenise
 from stages.ner.tagger import SETTINGS, Tagger
 from stages.notes import note_table, tags, units
@@ -54,7 +54,7 @@ def fit(
     """
     import torch
 
-    tokenizer = models.load_tokenizer(base, offsets=True)
+    tokenizer = words.apart(models.load_tokenizer(base, offsets=True))
     learned = list(units.units(note_table.read(table), settings.unit, settings.piece_words))
     names = tags.tag_names(span.label for note in learned for span in note.spans)
     if settings.hidden and tokenizer.mask_token_id is None:

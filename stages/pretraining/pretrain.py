@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.lm import models, packing, training
 from stages.lm.models import ModelFolder, Role
@@ -44,6 +44,12 @@ class Pretrain(LanguageModelling):
     """Share of the mixture's tokens that is held out for validation, in whole groups."""
     evaluations: int = Field(ge=1)
     """How often the validation loss is measured; the weights with the lowest are kept."""
+
+    @model_validator(mode="after")
+    def _only_new_weights_take_a_shape(self) -> Self:
+        if self.shape and self.start == "base":
+            raise ValueError("shape is for new weights, but start is base; set start: scratch, or shape: {}")
+        return self
 
 
 @stage("pretraining.pretrain")

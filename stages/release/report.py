@@ -53,9 +53,10 @@ def report(
     grid: Grid,
     labels: Labels,
 ) -> str:
-    """Write two self-contained HTML pages: the report, which quotes no note, and the private page of every error.
+    """Write two self-contained HTML pages: the report and the private page of every error.
 
-    The report of an invented corpus, one of `grid.demos`, shows some invented notes and what the base decoder writes.
+    The report quotes no note, unless the corpus itself is invented (one of `grid.demos`): then it shows some invented
+    notes beside what the base decoder writes.
 
     compare: the comparison of the arms by ner_compare.
     train: metrics of ner_train, by arm, corpus, fold and seed.
@@ -68,7 +69,7 @@ def report(
     synthesis: metrics of the synthesis stages.
     gate: report of corpora_check.
     ablations: results of the ablations.
-    out: the report, without note text.
+    out: the report.
     errors: the private page of every error of the first fold and seed.
     """
     sources = Sources(train, evaluate, predictions, split, annotator)

@@ -251,3 +251,8 @@ def test_the_size_of_a_group_is_its_tokens(project):
 def test_an_encoder_needs_a_mask_share(project):
     with pytest.raises(UserError, match=r"pretraining\.pretrain\.mask is missing"):
         train("encoder", mask=None)
+
+
+def test_the_base_s_own_weights_take_no_other_shape(project):
+    with pytest.raises(UserError, match="shape is for new weights, but start is base; set start: scratch"):
+        train(start="base", shape={"decoder": {"hidden_size": 16}})

@@ -74,7 +74,7 @@ def words(page: str) -> str:
     found: list[str] = []
     parser = HTMLParser()
     parser.handle_data = found.append
-    parser.feed(re.sub(r"(?s)<(style|script)>.*?</\1>", "", page))
+    parser.feed(re.sub(r"(?s)<(style|script)\b.*?</\1>", "", page))
     return " ".join(" ".join(found).split())
 
 

@@ -24,6 +24,7 @@ import pytest
 from stages.ner.cells import COLOURS
 from stages.runtime import mlflow_store, tracking
 from tests.graph import ROOT
+from tests.release.test_report import words
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., tuple[int, bytes]]
@@ -150,11 +151,6 @@ def logged_in(server: str, password: str) -> Iterator[str]:
         threading.Thread(target=between.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{between.server_port}"
         between.shutdown()
-
-
-def words(page: str) -> str:
-    """What a reader of an HTML page sees."""
-    return " ".join(re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", page).split())
 
 
 def alive(folder: Path) -> list[str]:
