@@ -118,11 +118,13 @@ def save(model: Path, record: dict[str, Any], out: Path) -> None:
 
 
 def record_no_place(out: Path) -> None:
-    """Replace the address from which MLflow copied each artifact by its path in the package."""
+    """Replace the addresses from which MLflow copied the artifacts and the code by their paths in the package."""
     from mlflow.models import Model as Package
 
     metadata = Package.load(str(out))
-    for artifact in metadata.flavors["python_function"]["artifacts"].values():
+    flavor = metadata.flavors["python_function"]
+    flavor["model_code_path"] = Path(flavor["model_code_path"]).name
+    for artifact in flavor["artifacts"].values():
         artifact["uri"] = artifact["path"]
     metadata.save(str(out / "MLmodel"))
 
