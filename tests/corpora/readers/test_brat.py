@@ -138,7 +138,7 @@ def test_one_id_in_two_parts_is_an_error(tmp_path: Path) -> None:
 
 def test_meddocan_is_read_whole(tmp_path: Path) -> None:
     entry = catalog("meddocan", "profiles/shared/meddocan.yaml")
-    parts = catalog("meddocan", "profiles/meddocan-cpu.yaml")["raw"]
+    parts = catalog("meddocan", "profiles/shared/meddocan-dev.yaml")["raw"]
     table, report = prepared(tmp_path, real("meddocan"), entry["labels"], entry["raw"] | parts)
     assert {part: (c["notes"], c["spans"]) for part, c in report["parts"].items()} == {
         "train": (500, 11333),
