@@ -200,7 +200,10 @@ def check_tokens(documents: Documents, chunks: Sequence[dict[str, list[int]]], c
 
 
 def check_logits(model: Any, collate: Any, chunks: Sequence[dict[str, list[int]]]) -> float:
-    """Largest difference between the logits of padded and of single chunks; UserError when more than rounding."""
+    """Largest difference between the logits of padded and of single chunks; UserError when more than rounding.
+
+    Rounding is a share of the largest logit.
+    """
     import torch
 
     model.eval()
@@ -212,7 +215,9 @@ def check_logits(model: Any, collate: Any, chunks: Sequence[dict[str, list[int]]
         for chunk, row, mask in zip(chunks, padded, batch["attention_mask"], strict=True):
             single = model(input_ids=torch.tensor([chunk["input_ids"]], device=device)).logits[0]
             difference = max(difference, float((row[mask.bool()] - single).abs().max()))
-    if not difference <= TOLERANCE:
+    # Logits of pretrained models are large, and so is what float32 rounds off.
+    largest = float(padded[batch["attention_mask"].bool()].abs().max())
+    if not difference <= TOLERANCE * max(1.0, largest):
         raise UserError(f"wrong result: padding changes logits by {difference:.2g}")
     return round(difference, 9)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stages.generation.engines import InProcess, template_of
 from stages.generation.requests import BEYOND_CONTEXT, REFUSED, Answer, AnswerStore, Request, Sampling, answers
@@ -47,12 +47,29 @@ class Rephrase(Section):
     """Prompts by name; {text} stands for the piece. The paper's prompts are in profiles/paper2.yaml."""
     sampling: SeededSampling
     """How rewritings are sampled."""
+    sampling_of: dict[str, dict[str, float]] = Field(default={})
+    """What is sampled otherwise for some rephrasers: small models lose facts at a temperature at which larger ones
+    still copy (docs/log.md). For example {smollm2: {temperature: 0.3}}."""
     unanswered: Share = 0.05
     """Largest share of the pieces that may go without an answer because the model refuses or the piece is longer than
     its context. Above it the stage stops; below it they are counted and left out."""
     round_trip: float = Field(default=0.99, ge=0, le=1)
     """Smallest share of the pieces' characters, and of their line breaks, that a rephraser's tokenizer must give back
     when it decodes what it has encoded. Below it the stage stops; a smaller loss is a warning."""
+
+    @model_validator(mode="after")
+    def _known_sampling(self) -> "Rephrase":
+        for rephraser in self.sampling_of:
+            try:
+                self.sampling_for(rephraser)
+            except ValidationError as error:
+                key, message = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+                raise ValueError(f"sampling_of: {rephraser}: {key}: {message}") from None
+        return self
+
+    def sampling_for(self, rephraser: str) -> SeededSampling:
+        """Return the settings by which a rephraser is sampled."""
+        return SeededSampling.model_validate(self.sampling.model_dump() | self.sampling_of.get(rephraser, {}))
 
 
 @stage("pretraining.rephrase")
@@ -80,18 +97,19 @@ def rephrase(
     if prompt not in settings.prompts:
         known = ", ".join(sorted(settings.prompts))
         raise UserError(f"params.yaml: grid.prompts names {prompt}; pretraining.rephrase.prompts has {known}")
+    sampling = settings.sampling_for(rephraser)
     reads = lineage.read(pieces)
     kept = None
     if (model / models.SERVED).is_file():
         served = read_json(model / models.SERVED)
-        asked = served["model"], settings.sampling, reads, permitted.root
+        asked = served["model"], sampling, reads, permitted.root
         engine: InProcess | Server = Server(*asked, template=template_of(model), version=served["version"])
     else:
-        engine = InProcess(model, settings.sampling)
+        engine = InProcess(model, sampling)
         texts = (piece.text for piece in note_table.read(pieces))
         kept = round_trip.check(engine.tokenizer, texts, settings.round_trip, "pretraining.rephrase.round_trip")
     requests = [
-        Request(chat(settings.prompts[prompt], piece.text), (settings.sampling.seed, number))
+        Request(chat(settings.prompts[prompt], piece.text), (sampling.seed, number))
         for number, piece in enumerate(note_table.read(pieces))
     ]
     # The answers' keys hold everything they depend on, so they survive a change of params for what still needs them.

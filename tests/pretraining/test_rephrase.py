@@ -56,8 +56,8 @@ def arguments(prompt="plain") -> dict:
     return cell | {"pieces": "pieces", "model": "rephraser", "out": OUT.format(prompt), "metrics": "m.json"}
 
 
-def run(prompt="plain", prompts=PROMPTS, **changes) -> list[Note]:
-    section = {"prompts": prompts, "sampling": SAMPLING | changes}
+def run(prompt="plain", prompts=PROMPTS, of=None, **changes) -> list[Note]:
+    section = {"prompts": prompts, "sampling": SAMPLING | changes, "sampling_of": of or {}}
     catalog = {"demo": {"servers_permitted": False}}
     runs.write_params({"pretraining": {"rephrase": section}, "catalog": catalog})
     runs.run(rephrase, **arguments(prompt))
@@ -121,6 +121,19 @@ def test_an_answer_is_what_the_model_itself_would_greedily_say(project):
             theirs = model.generate(ids, max_new_tokens=8, do_sample=False, suppress_tokens=never, pad_token_id=2)
         said = tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
         assert note.text == said.strip()
+
+
+def test_a_rephraser_s_own_sampling_replaces_that_of_all(project):
+    usual = [note.text for note in run(temperature=1.0)]
+    own = [note.text for note in run(of={"tiny": {"temperature": 1.0}}, temperature=0.01)]
+    others = [note.text for note in run(of={"large": {"temperature": 1.0}}, temperature=0.01)]
+    assert own == usual != others
+
+
+@pytest.mark.parametrize("wrong", [{"temprature": 1.0}, {"temperature": 0.0}])
+def test_a_wrong_sampling_of_one_rephraser_is_named(project, wrong):
+    with pytest.raises(UserError, match=rf"pretraining\.rephrase.*sampling_of: large: {next(iter(wrong))}: "):
+        run(of={"large": wrong})
 
 
 def test_a_template_that_prints_the_date_asks_anew_the_next_day(project, monkeypatch):
