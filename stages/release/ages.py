@@ -17,7 +17,8 @@ _PER_YEAR = {
 _UNITS = {word: per_year for per_year, words in _PER_YEAR.items() for word in words}
 # Words around an age that identify nobody.
 _FILLERS = frozenset("y de edad con tiene och gammal gammalt alder aged age of old and o".split())
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+# A number, or a word. Superscripts are no numbers.
+_TOKEN = re.compile(r"(\d+(?:[.,]\d+)*)|[^\W\d_]+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 
 
@@ -30,17 +31,17 @@ def generalised(surface: str) -> str | None:
     units: list[float] = []
     unit = 1.0
     for token in reversed(tokens):
-        word = folded(token[0])
-        if not word[0].isdigit():
+        if not token[1]:
+            word = folded(token[0])
             unit = _UNITS.get(word, unit)
             if word not in _UNITS and word not in _FILLERS:
                 return None
         units.append(unit)
-    if not any(token[0][0].isdigit() for token in tokens):
+    if not any(token[1] for token in tokens):
         return None
     made, end = "", 0
     for token, per_year in zip(tokens, reversed(units), strict=True):
-        if not token[0][0].isdigit() or _value(token[0]) / per_year <= OLDEST + 0.999:
+        if not token[1] or _value(token[1]) / per_year <= OLDEST + 0.999:
             continue
         if per_year != 1:
             return None

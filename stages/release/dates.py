@@ -64,6 +64,9 @@ def read(text: str, language: str) -> Written | None:
 
     Day comes before month, except in English, unless only the other order is a date. There must be a month or a year.
     """
+    # Superscripts, which `isdigit` takes for digits and `int` does not, are in no date.
+    if any(character.isdigit() and not character.isdecimal() for character in text):
+        return None
     time = _TIME.search(text)
     body, rest = (text[: time.start()], text[time.start() :]) if time else (text, "")
     tokens = list(_tokens(body))

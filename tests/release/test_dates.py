@@ -60,6 +60,8 @@ from stages.release import dates
         ("es", "39 años", None),
         ("en", "April 3, 2019, Ana Ruiz", None),
         ("es", "30/02/2019", None),
+        ("es", "mayo-\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT TWO}", None),
+        ("es", "5\N{SUPERSCRIPT TWO}/5/2019", None),
         ("es", "hace dos días", None),
         ("es", "01/01/0001", "11/02/0001"),
     ],

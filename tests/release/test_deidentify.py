@@ -232,6 +232,8 @@ def test_a_number_among_the_words_of_a_name_is_replaced():
         ("noventa y dos (92) años", "[AGE]"),
         ("noventa y 3 años", "[AGE]"),
         ("noventa", "[AGE]"),
+        ("\N{SUPERSCRIPT TWO}", "[AGE]"),
+        ("92\N{SUPERSCRIPT TWO}", "[AGE]"),
         ("1,5 år", "1,5 år"),
         ("12", "12"),
     ],
