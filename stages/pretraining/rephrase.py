@@ -48,8 +48,8 @@ class Rephrase(Section):
     sampling: SeededSampling
     """How rewritings are sampled."""
     sampling_of: dict[str, dict[str, float]] = Field(default={})
-    """What is sampled otherwise for some rephrasers: small models lose facts at a temperature at which larger ones
-    still copy (docs/log.md). For example {smollm2: {temperature: 0.3}}."""
+    """Sampling settings of single rephrasers, in place of those of `sampling`: small models lose facts at a
+    temperature at which larger ones still copy (docs/log.md). For example {smollm2: {temperature: 0.3}}."""
     unanswered: Share = 0.05
     """Largest share of the pieces that may go without an answer because the model refuses or the piece is longer than
     its context. Above it the stage stops; below it they are counted and left out."""
